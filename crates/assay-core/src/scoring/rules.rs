@@ -1,0 +1,160 @@
+//! What each rule makes of the evidence of its check.
+
+use super::{Verdict, curve, stopped};
+use crate::evidence::{CheckEvidence, Level, TestStatus};
+use crate::exercise::{CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule};
+use crate::load::LoadSummary;
+
+pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
+    let chosen: Vec<_> = check
+        .tests
+        .iter()
+        .filter(|test| rule.groups.is_empty() || rule.groups.contains(&test.group))
+        .map(|test| (test, rule.weights.get(&test.name).copied().unwrap_or(1.0)))
+        .collect();
+    let all: f64 = chosen.iter().map(|(_, weight)| weight).sum();
+    if all <= 0.0 {
+        return Verdict::Share(0.0, "There are no tests.".into());
+    }
+    let is_passed = |status| status == TestStatus::Passed;
+    let passed: f64 = chosen.iter().filter(|(test, _)| is_passed(test.status)).map(|(_, weight)| weight).sum();
+    let n_passed = chosen.iter().filter(|(test, _)| is_passed(test.status)).count();
+    let mut reason = format!("{n_passed} of {} tests passed.", chosen.len());
+    let failed: Vec<&str> =
+        chosen.iter().filter(|(test, _)| !is_passed(test.status)).map(|(test, _)| test.title.as_str()).collect();
+    if let Some(first) = failed.first() {
+        reason = format!("{reason} Failed: {first}");
+        if failed.len() > 1 {
+            reason = format!("{reason} (and {} more)", failed.len() - 1);
+        }
+    }
+    Verdict::Share(passed / all, reason)
+}
+
+pub(super) fn coverage(rule: &CoverageRule, check: &CheckEvidence) -> Verdict {
+    let Some(coverage) = &check.coverage else {
+        return match check.partial_stops.get("coverage") {
+            Some(stop) => stopped(stop),
+            None => Verdict::Share(0.0, "No coverage was measured.".into()),
+        };
+    };
+    let branches = coverage.branch_counts();
+    let (name, (hit, all)) = match rule.of {
+        CoverageKind::Branches if branches.1 > 0 => ("branches", branches),
+        CoverageKind::Branches | CoverageKind::Lines => ("lines", coverage.line_counts()),
+    };
+    if all == 0 {
+        return Verdict::Share(0.0, "Coverage saw none of the candidate's own lines.".into());
+    }
+    let percent = 100.0 * hit as f64 / all as f64;
+    let reason = format!("{percent:.1} % of own {name} covered ({hit} of {all}); all points from {:.0} % on.", rule.full_at);
+    Verdict::Share(percent / rule.full_at, reason)
+}
+
+pub(super) fn ratio(rule: &RatioRule, check: &CheckEvidence) -> Verdict {
+    let fact = |name: &str| check.facts.get(name).copied().filter(|value| value.is_finite() && *value >= 0.0);
+    let (Some(part), Some(whole)) = (fact(&rule.part), fact(&rule.whole)) else {
+        return match check.partial_stops.values().next() {
+            Some(stop) => stopped(stop),
+            None => Verdict::NotScored(format!("`{}` or `{}` was not measured.", rule.part, rule.whole)),
+        };
+    };
+    if whole <= 0.0 {
+        return Verdict::Share(0.0, format!("There is nothing to count (`{}` is 0).", rule.whole));
+    }
+    let percent = 100.0 * (part / whole).min(1.0);
+    let what = rule.part.replace('.', " ");
+    let mut reason = format!("{part:.0} of {whole:.0} ({what}): {percent:.0} %.");
+    if rule.full_at < 100.0 {
+        reason = format!("{reason} All points from {:.0} % on.", rule.full_at);
+    }
+    Verdict::Share(percent / rule.full_at, reason)
+}
+
+pub(super) fn findings(rule: &FindingsRule, max: f64, check: &CheckEvidence, own_lines: u64) -> Verdict {
+    if let Some(stop) = rule.tools.iter().find_map(|tool| check.partial_stops.get(tool)) {
+        return stopped(stop);
+    }
+    let count = |level| {
+        let counts = |finding: &&crate::evidence::Finding| finding.level == level && rule.tools.contains(&finding.tool);
+        check.findings.iter().filter(counts).count()
+    };
+    let (errors, warnings, notes) = (count(Level::Error), count(Level::Warning), count(Level::Note));
+    let cost = errors as f64 * rule.error + warnings as f64 * rule.warning + notes as f64 * rule.note;
+    if errors + warnings + notes == 0 {
+        return Verdict::Share(1.0, "No findings.".into());
+    }
+    let mut reason = format!("{}, {}, {}.", plural(errors, "error"), plural(warnings, "warning"), plural(notes, "note"));
+    let mut cost = cost;
+    if rule.per_kloc {
+        let thousands = own_lines.max(300) as f64 / 1000.0;
+        cost /= thousands;
+        reason = format!("{reason} Per thousand of {own_lines} own lines.");
+    }
+    let worst = check.findings.iter().filter(|finding| rule.tools.contains(&finding.tool)).max_by_key(|f| f.level);
+    if let Some(worst) = worst {
+        reason = format!("{reason} First: {}", worst.message);
+    }
+    Verdict::Points(max - cost, reason)
+}
+
+pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
+    let load = match measured(check) {
+        Ok(load) => load,
+        Err(verdict) => return verdict,
+    };
+    let (name, outcome) = match &rule.endpoint {
+        None => ("all requests", Some(&load.total)),
+        Some(name) => (name.as_str(), load.endpoints.get(name)),
+    };
+    let Some(latency) = outcome.map(|outcome| &outcome.latency).filter(|latency| latency.count > 0) else {
+        return Verdict::NotScored(format!("The load plan sent nothing to `{name}`."));
+    };
+    let value_us = match rule.percentile {
+        50 => latency.p50_us,
+        90 => latency.p90_us,
+        95 => latency.p95_us,
+        _ => latency.p99_us,
+    };
+    let value_ms = value_us as f64 / 1000.0;
+    let share = curve::log_normal(value_ms, rule.p10.as_millis() as f64, rule.median.as_millis() as f64);
+    // What is far on the good side earns all: the last half percent of the curve would only be noise.
+    let share = if share >= 0.995 { 1.0 } else { share };
+    let reason = format!(
+        "p{} of {name} is {value_ms:.0} ms ({} earns 90 %, {} earns 50 %).",
+        rule.percentile, rule.p10, rule.median
+    );
+    Verdict::Share(share, reason)
+}
+
+pub(super) fn errors(rule: &ErrorsRule, check: &CheckEvidence) -> Verdict {
+    let counts = match measured(check) {
+        Ok(load) => &load.total.counts,
+        Err(verdict) => return verdict,
+    };
+    let percent = 100.0 * counts.failed() as f64 / counts.scheduled.max(1) as f64;
+    let share = (rule.zero_at - percent) / (rule.zero_at - rule.full_at).max(f64::EPSILON);
+    let reason = format!("{} of {} requests failed ({percent:.2} %).", counts.failed(), counts.scheduled);
+    Verdict::Share(share, reason)
+}
+
+/// The measurement, if it can be used.
+fn measured(check: &CheckEvidence) -> Result<&LoadSummary, Verdict> {
+    let Some(load) = &check.load else {
+        return Err(Verdict::NotScored("There is no load measurement.".into()));
+    };
+    if let Some(why) = load.invalid.first() {
+        return Err(Verdict::NotScored(format!("The measurement is not valid: {why}.")));
+    }
+    if let Some(failure) = load.setup.failed.first() {
+        return Err(Verdict::Share(0.0, format!("No load was possible: {} failed: {}.", failure.name, failure.message)));
+    }
+    if load.total.counts.scheduled == 0 || !load.adds_up() {
+        return Err(Verdict::NotScored("The measurement is not complete.".into()));
+    }
+    Ok(load)
+}
+
+fn plural(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
