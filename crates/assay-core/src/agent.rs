@@ -538,7 +538,11 @@ pub struct OverlongLine {
 impl LineBuffer {
     /// An empty buffer for lines of at most `max_bytes`, newline excluded.
     pub fn new(max_bytes: usize) -> Self {
-        Self { partial: Vec::new(), max_bytes, overlong: false }
+        Self {
+            partial: Vec::new(),
+            max_bytes,
+            overlong: false,
+        }
     }
 
     /// Takes the next bytes and calls `each` for every line that they complete, without its newline.
@@ -547,7 +551,9 @@ impl LineBuffer {
             self.keep(&bytes[..end]);
             bytes = &bytes[end + 1..];
             if std::mem::take(&mut self.overlong) {
-                each(Err(OverlongLine { max_bytes: self.max_bytes }));
+                each(Err(OverlongLine {
+                    max_bytes: self.max_bytes,
+                }));
             } else {
                 each(Ok(&self.partial));
             }
@@ -611,7 +617,11 @@ mod tests {
                 stdin: Base64(b"hi".to_vec()),
                 deadline_ms: Some(1500),
                 grace_ms: 200,
-                output: OutputCap { head_bytes: 10, tail_bytes: 0, when_full: WhenFull::Kill },
+                output: OutputCap {
+                    head_bytes: 10,
+                    tail_bytes: 0,
+                    when_full: WhenFull::Kill,
+                },
             }),
         };
         let line = serde_json::to_string(&request).unwrap();
@@ -658,9 +668,16 @@ mod tests {
             stdin: Base64(b"hunter2".to_vec()),
             deadline_ms: None,
             grace_ms: 0,
-            output: OutputCap { head_bytes: 0, tail_bytes: 0, when_full: WhenFull::Drop },
+            output: OutputCap {
+                head_bytes: 0,
+                tail_bytes: 0,
+                when_full: WhenFull::Drop,
+            },
         };
         let shown = format!("{start:?}");
-        assert!(shown.contains("JWT_SECRET") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("JWT_SECRET") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }
