@@ -1,0 +1,204 @@
+"""The service under test, as the tests see it: requests go out, answers come back, disagreements are explained.
+
+A test that fails says three things in plain words: what was asked, what the contract says, what was received.
+Every wait is bounded, so that a service that hangs costs seconds and not the whole run.
+"""
+
+import json
+import re
+import threading
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+ANSWER_SECONDS = 8.0
+"""How long one answer may take; far more than any honest service needs, also on one slow core."""
+
+PATIENCE_SECONDS = 40.0
+"""How long all tests together wait for answers that never come; afterwards they fail at once."""
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+SHOWN_CHARACTERS = 400
+
+_SECRETS = re.compile(r'("(?:password|access_token|refresh_token)"\s*:\s*")(?:[^"\\]|\\.)*"')
+
+
+def shown(value):
+    """`value` as short text for a failure message, without passwords and tokens."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+    text = _SECRETS.sub(r'\1[cut]"', text)
+    if len(text) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    return text
+
+
+def disagree(asked, contract, received):
+    """Fail the running test with a message for a reader who sees neither the test nor the service."""
+    __tracebackhide__ = True
+    pytest.fail(f"asked:    {asked}\ncontract: {contract}\nreceived: {received}", pytrace=False)
+
+
+def encoded(document):
+    """`document` as JSON in UTF-8; lone surrogates, which UTF-8 cannot carry, as \\u escapes."""
+    try:
+        return json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(document).encode()
+
+
+class Answer:
+    """One response, with the request that it answers."""
+
+    def __init__(self, asked, status, headers, body):
+        self.asked = asked
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def __repr__(self):
+        kind = self.headers.get("content-type", "no content type")
+        return f"{self.status} ({kind}) {shown(self.body.decode(errors='replace'))}"
+
+    def ensure(self, condition, contract, received=None):
+        """Fail unless `condition`; `received` replaces the whole answer in the message."""
+        __tracebackhide__ = True
+        if not condition:
+            disagree(self.asked, contract, repr(self) if received is None else shown(received))
+        return self
+
+    def expect(self, status, why):
+        """Fail unless the status is `status` (or one of them)."""
+        __tracebackhide__ = True
+        allowed = status if isinstance(status, tuple) else (status,)
+        return self.ensure(self.status in allowed, f"{' or '.join(map(str, allowed))}, {why}")
+
+    def json(self):
+        """The body as a JSON object."""
+        __tracebackhide__ = True
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.ensure(media_type == "application/json", "a successful body is application/json")
+        return self._object()
+
+    def problem(self, status, why):
+        """Fail unless this is a problem of RFC 9457 with `status`; returns it."""
+        __tracebackhide__ = True
+        self.expect(status, why)
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.ensure(media_type == "application/problem+json", "every error body is application/problem+json")
+        problem = self._object()
+        self.ensure(isinstance(problem.get("title"), str), "a problem has a `title`")
+        self.ensure(problem.get("status") == self.status, "a problem has a `status`, the one of the response")
+        return problem
+
+    def nosniff(self):
+        """Fail unless the answer forbids to guess its type."""
+        __tracebackhide__ = True
+        value = self.headers.get("x-content-type-options", "")
+        return self.ensure(
+            value.strip().lower() == "nosniff",
+            "every response carries X-Content-Type-Options: nosniff",
+            f"{self.status} with X-Content-Type-Options: {value or 'absent'}",
+        )
+
+    def _object(self):
+        __tracebackhide__ = True
+        try:
+            document = json.loads(self.body)
+        except (ValueError, RecursionError):
+            document = None
+        self.ensure(isinstance(document, dict), "the body is a JSON object")
+        return document
+
+
+class Service:
+    """The running service at `base_url`; may be used from many threads."""
+
+    def __init__(self, base_url):
+        self.base_url = base_url.rstrip("/")
+        address = urlsplit(self.base_url)
+        self.host, self.port = address.hostname, address.port or 80
+        self._patience = PATIENCE_SECONDS
+        self._lock = threading.Lock()
+        self._client = self._new_client()
+
+    def _new_client(self):
+        return httpx.Client(
+            base_url=self.base_url,
+            timeout=httpx.Timeout(ANSWER_SECONDS),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+            headers={"Accept-Encoding": "identity"},
+            trust_env=False,
+            verify=False,  # there is no TLS here, and loading certificates takes longer than a test
+        )
+
+    def reconnect(self):
+        """Forget all open connections, after a restart."""
+        self._client.close()
+        self._client = self._new_client()
+
+    def request(self, method, path, *, token=None, json=None, content=None, headers=None, params=None):
+        """Send one request and return its `Answer`; no answer at all fails the test.
+
+        `json` is sent as a JSON document, `content` as the bytes themselves; both as application/json.
+        """
+        __tracebackhide__ = True
+        headers = dict(headers or {})
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if json is not None:
+            content = encoded(json)
+        if content is not None:
+            headers.setdefault("Content-Type", "application/json")
+        asked = self._describe(method, path, params, headers, content)
+        if self._patience <= 0:
+            disagree(asked, "the service answers", "nothing: it left too many requests unanswered and was given up")
+        started = time.monotonic()
+        try:
+            return self._exchange(asked, method, path, content, headers, params, started + ANSWER_SECONDS)
+        except httpx.HTTPError as error:
+            self.waited_in_vain(time.monotonic() - started)
+            disagree(asked, "the service answers", f"no answer: {type(error).__name__} {error}")
+
+    def waited_in_vain(self, seconds):
+        """Book time that was lost waiting for an answer that did not come."""
+        with self._lock:
+            self._patience -= seconds
+
+    def _exchange(self, asked, method, path, content, headers, params, deadline):
+        with self._client.stream(method, path, content=content, headers=headers, params=params) as response:
+            body = bytearray()
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                    raise httpx.ReadError("the answer does not end")
+            return Answer(asked, response.status_code, response.headers, bytes(body))
+
+    @staticmethod
+    def _describe(method, path, params, headers, content):
+        line = f"{method} {path}"
+        if params:
+            line += f"?{httpx.QueryParams(params)}"
+        for name in ("If-Match", "Idempotency-Key"):
+            if name in headers:
+                line += f"  {name}: {headers[name]}"
+        if content is not None:
+            line += f"  {shown(content.decode(errors='replace'))}"
+        return shown(line)
+
+    def wait_until_healthy(self, seconds):
+        """Whether GET /health answers 200 within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if self._client.get("/health", timeout=2.0).status_code == 200:
+                    return True
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.05)
+        return False
+
+    def give_up(self):
+        """Let every later request fail at once."""
+        self._patience = 0

@@ -1,0 +1,263 @@
+"""Requests that run at the same moment: nothing is done twice, nothing is lost."""
+
+import threading
+
+import pytest
+from shapes import state, states
+from tables import cases
+from together import at_once, statuses
+from user import check_tokens, new_id, removal, upsert
+
+EIGHT = range(8)
+SIXTEEN = range(16)
+
+
+def test_registrations_of_one_name(service, user):
+    """When many register the same username at once, one gets it."""
+    body = {**user.credentials}
+    answers = at_once(*(lambda: service.request("POST", "/users", json=body) for _ in EIGHT))
+    assert statuses(answers) == [201] + [409] * 7, f"contract: one 201, else 409. received: {statuses(answers)}"
+    user.log_in()
+
+
+def test_refreshes_with_one_token(service, user):
+    """When a refresh token is used many times at once, one use works."""
+    body = {"refresh_token": user.tokens["refresh_token"]}
+    answers = at_once(*(lambda: service.request("POST", "/auth/refresh", json=body) for _ in EIGHT))
+    assert statuses(answers) == [200] + [401] * 7, f"contract: one 200, else 401. received: {statuses(answers)}"
+    check_tokens(next(answer for answer in answers if answer.status == 200))
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_creations_with_one_key(user, attempt):
+    """16 creations with the same Idempotency-Key at once create one task."""
+    user.access  # noqa: B018 - log in before the race
+    tasks = at_once(*(lambda number=number: user.create(f"title {number}", key="race") for number in SIXTEEN))
+    assert len({task["id"] for task in tasks}) == 1, "contract: all get the task first created with the key"
+    assert len({task["title"] for task in tasks}) == 1, "contract: all get the task first created with the key"
+    assert states(user.list()) == states(tasks[:1]), "contract: one task is created"
+    assert user.stats()["total"] == 1, "contract: one task is created"
+
+
+def test_creations_with_different_keys(user):
+    """16 creations with different Idempotency-Keys at once create 16 tasks."""
+    user.access  # noqa: B018 - log in before the race
+    tasks = at_once(*(lambda number=number: user.create(f"title {number}", key=f"{number}") for number in SIXTEEN))
+    assert states(user.list()) == states(tasks) and len(user.list()) == 16, "contract: every key creates a task"
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_changes_with_one_etag(user, attempt):
+    """Of 16 changes with the same ETag at once, exactly one succeeds and the others are 412."""
+    task = user.create()
+    etag = f'"{task["version"]}"'
+    answers = at_once(
+        *(lambda number=number: user.patch(task["id"], {"title": f"title {number}"}, etag) for number in SIXTEEN)
+    )
+    assert statuses(answers) == [200] + [412] * 15, f"contract: one 200, else 412. received: {statuses(answers)}"
+    winner = next(answer for answer in answers if answer.status == 200).json()
+    now = user.read(task["id"])
+    assert state(now) == state(winner), "contract: the change that was answered 200 is the one that was made"
+    assert now["version"] == task["version"] + 1, "contract: the version is one higher"
+
+
+def test_changes_with_star(user):
+    """16 changes with If-Match * at once are all made, one after another."""
+    task = user.create()
+    changed = at_once(*(lambda number=number: user.change(task["id"], title=f"t {number}") for number in SIXTEEN))
+    versions = sorted(one["version"] for one in changed)
+    expected = [task["version"] + 1 + number for number in SIXTEEN]
+    assert versions == expected, f"contract: each change raises the version by one. received: {versions}"
+    last = max(changed, key=lambda one: one["version"])
+    assert state(user.read(task["id"])) == state(last), "contract: the last change stands"
+
+
+def test_changes_of_different_fields(user):
+    """Changes of different fields of one task at once do not undo each other."""
+    task = user.create()
+    changes = ({"title": "new"}, {"description": "new"}, {"status": "done"}, {"due": "2031-05-06T07:08:09Z"})
+    at_once(*(lambda change=change: user.change(task["id"], **change) for change in changes))
+    now = user.read(task["id"])
+    received = (now["title"], now["description"], now["status"], now["due"] is not None, now["version"])
+    assert received == ("new", "new", "done", True, task["version"] + 4), f"contract: no change is lost: {received}"
+
+
+def test_deletes_of_one_task(user):
+    """Of many deletes of one task at once, exactly one succeeds and the others are 404."""
+    task = user.create()
+    answers = at_once(*(lambda: user.delete(task["id"]) for _ in EIGHT))
+    assert statuses(answers) == [204] + [404] * 7, f"contract: one 204, else 404. received: {statuses(answers)}"
+
+
+def test_deletes_beside_changes(user):
+    """A delete beside changes of the same task wins in the end, and the task stays deleted."""
+    task = user.create()
+    cursor = user.sync()["cursor"]
+    *changes, delete = at_once(
+        *(lambda number=number: user.patch(task["id"], {"title": f"t {number}"}) for number in EIGHT),
+        lambda: user.delete(task["id"]),
+    )
+    delete.expect(204, "nobody else deletes the task")
+    allowed = all(answer.status in (200, 404) for answer in changes)
+    assert allowed, f"contract: a change is made (200) or comes too late (404). received: {statuses(changes)}"
+    user.must_not_have(task["id"], "a deleted task stays deleted")
+    outcome = user.sync(since=cursor)
+    assert (outcome["changes"], outcome["deleted"]) == ([], [task["id"]]), "contract: the task is deleted"
+
+
+def test_creations_of_one_id(user, rng):
+    """Of many clients that create the same id with different content at once, exactly one succeeds."""
+    task_id = new_id(rng)
+    user.access  # noqa: B018 - log in before the race
+    outcomes = at_once(*(lambda number=number: user.sync(upsert(task_id, f"client {number}")) for number in EIGHT))
+    applied = [outcome for outcome in outcomes if outcome["applied"] == [task_id]]
+    assert len(applied) == 1, f"contract: one creation is applied, the rest conflicts. received: {len(applied)} applied"
+    now = user.read(task_id)
+    for outcome in outcomes:
+        if outcome not in applied:
+            assert state(outcome["conflicts"][task_id]) == state(now), "contract: the server's task comes back"
+
+
+def test_replays_of_one_creation(user, rng):
+    """A creation that arrives many times at once is made once and counts as applied for all."""
+    task_id = new_id(rng)
+    user.access  # noqa: B018 - log in before the race
+    outcomes = at_once(*(lambda: user.sync(upsert(task_id, "the same")) for _ in EIGHT))
+    received = [outcome["applied"] for outcome in outcomes]
+    assert received == [[task_id]] * 8, f"contract: a replay counts as applied. received: {received}"
+    assert user.read(task_id)["version"] == user.create()["version"], "contract: a replay writes nothing"
+
+
+def test_updates_of_one_version(user, rng):
+    """Of many clients that update the same version at once, exactly one succeeds."""
+    task = user.create()
+    outcomes = at_once(
+        *(lambda number=number: user.sync(upsert(task["id"], f"c {number}", task["version"])) for number in EIGHT)
+    )
+    applied = [outcome for outcome in outcomes if outcome["applied"]]
+    assert len(applied) == 1, f"contract: one update is applied, the rest conflicts. received: {len(applied)} applied"
+    assert user.read(task["id"])["version"] == task["version"] + 1, "contract: the version is one higher"
+
+
+def test_sync_beside_patch(user):
+    """An update by /sync and changes by PATCH of the same version at once: exactly one succeeds."""
+    task = user.create()
+    etag = f'"{task["version"]}"'
+    *answers, outcome = at_once(
+        *(lambda number=number: user.patch(task["id"], {"title": f"p {number}"}, etag) for number in EIGHT),
+        lambda: user.sync(upsert(task["id"], "synchronised", task["version"])),
+    )
+    made = len(outcome["applied"]) + sum(answer.status == 200 for answer in answers)
+    assert made == 1, f"contract: only one of them has the stored version. received: {made} succeeded"
+    assert user.read(task["id"])["version"] == task["version"] + 1, "contract: the version is one higher"
+
+
+def test_synchronisations_in_opposite_order(user, rng):
+    """Clients that update the same tasks in opposite order at once are all answered, and every task is updated once."""
+    wanted = [new_id(rng) for _ in range(30)]
+    outcome = user.sync(*(upsert(task_id, "start") for task_id in wanted))
+    versions = {task["id"]: task["version"] for task in outcome["changes"]}
+    for _ in range(3):
+        there = [upsert(task_id, "there", versions[task_id]) for task_id in wanted]
+        back = [upsert(task_id, "back", versions[task_id]) for task_id in reversed(wanted)]
+        outcomes = at_once(
+            lambda there=there: user.sync(*there),
+            lambda back=back: user.sync(*back),
+            lambda there=there: user.sync(*there[15:], *there[:15]),
+        )
+        tasks = {task["id"]: task for task in user.sync()["changes"]}
+        for task_id in wanted:
+            versions[task_id] += 1
+            winners = {"back"} if task_id in outcomes[1]["applied"] else {"there"}
+            received = (tasks[task_id]["title"], tasks[task_id]["version"])
+            assert received[0] in winners and received[1] == versions[task_id], f"contract: one update: {received}"
+
+
+def test_creations_beside_each_other(user):
+    """Tasks that many clients create at once are all there."""
+    user.access  # noqa: B018 - log in before the race
+    made = at_once(*(lambda: [user.create() for _ in range(4)] for _ in EIGHT))
+    created = {task["id"] for tasks in made for task in tasks}
+    assert len(created) == 32, "contract: every POST creates a task"
+    assert {task["id"] for task in user.list(limit=10)} == created, "contract: every created task is listed"
+
+
+# No lost change
+
+
+class Replica:
+    """A client that only reads: a copy of the tasks, kept by synchronising again and again."""
+
+    def __init__(self, user):
+        self.user = user
+        self.tasks = {}
+        self.cursor = None
+
+    def pull(self):
+        outcome = self.user.sync(since=self.cursor)
+        self.cursor = outcome["cursor"]
+        for task in outcome["changes"]:
+            known = self.tasks.get(task["id"])
+            if known is None or known["version"] <= task["version"]:
+                self.tasks[task["id"]] = task
+        for task_id in outcome["deleted"]:
+            self.tasks.pop(task_id, None)
+
+    def pull_until(self, done):
+        while not done.is_set():
+            self.pull()
+
+
+def write_one_by_one(user, rng, rounds):
+    """Create, change and delete single tasks through the REST operations."""
+    for _ in range(rounds):
+        task = user.create("single")
+        if rng.random() < 0.5:
+            user.change(task["id"], title="changed", status="done")
+        if rng.random() < 0.3:
+            user.remove(task["id"])
+
+
+def write_in_batches(user, rng, batches, size):
+    """Create tasks in large synchronisations, then update and delete some of them."""
+    for _ in range(batches):
+        wanted = [new_id(rng) for _ in range(size)]
+        outcome = user.sync(*(upsert(task_id, "batch") for task_id in wanted))
+        versions = {task["id"]: task["version"] for task in outcome["changes"]}
+        user.sync(
+            *(upsert(task_id, "renamed", versions[task_id]) for task_id in wanted[: size // 3]),
+            *(removal(task_id, versions[task_id]) for task_id in wanted[-size // 4 :]),
+        )
+
+
+@cases("size", {"small batches": 5, "large batches": 120})
+def test_no_change_is_lost(user, rng, size):
+    """A client that synchronises while others write ends up with exactly the server's tasks."""
+    user.access  # noqa: B018 - log in before the race
+    replica = Replica(user)
+    done = threading.Event()
+    writers_left = [2]
+    lock = threading.Lock()
+
+    def writing(write):
+        try:
+            write()
+        finally:
+            with lock:
+                writers_left[0] -= 1
+                if not writers_left[0]:
+                    done.set()
+
+    batches = 240 // size if size > 100 else 12
+    at_once(
+        lambda: writing(lambda: write_in_batches(user, rng, batches, size)),
+        lambda: writing(lambda: write_one_by_one(user, rng, 40)),
+        lambda: replica.pull_until(done),
+    )
+    replica.pull()
+    server = states(user.list(limit=100))
+    missed = {task_id for task_id in server if task_id not in replica.tasks}
+    undead = {task_id for task_id in replica.tasks if task_id not in server}
+    assert not missed, f"contract: every task changed after `since` is returned. {len(missed)} were never returned"
+    assert not undead, f"contract: every task deleted after `since` is returned. {len(undead)} were never returned"
+    assert states(replica.tasks.values()) == server, "contract: the last state of every task is returned"

@@ -1,0 +1,327 @@
+"""GET /tasks: order, pages, filters."""
+
+import random
+
+import pytest
+from shapes import states
+from tables import cases
+from together import at_once
+from user import new_id, upsert
+
+EMOJI = "\N{GRINNING FACE}"
+
+INVENTED_CURSORS = {
+    "a word": "invented",
+    "four letters": "AAAA",
+    "base64 of JSON": "eyJmb28iOiJiYXIifQ",
+    "base64 of JSON with padding": "eyJpZCI6MX0=",
+    "a UUID that nobody has": "3b1f0f7f-0a11-4a53-8d52-6f1c2b529d0e",
+    "an emoji": EMOJI,
+    "SQL": "' OR 1=1 --",
+    "NUL": "\0",
+    "1000 letters": "c" * 1000,
+}
+
+
+def titles(tasks):
+    return [task["title"] for task in tasks]
+
+
+def ids(tasks):
+    return [task["id"] for task in tasks]
+
+
+def fill(user, rng, count, **fields):
+    """Create many tasks in one synchronisation; returns their ids."""
+    changes = [upsert(new_id(rng), f"task {number}", **fields) for number in range(count)]
+    applied = user.sync(*changes)["applied"]
+    assert len(applied) == count, "contract: creating tasks with fresh ids is applied"
+    return applied
+
+
+# Order and pages
+
+
+def test_empty_list(user):
+    """The list of a new user is empty."""
+    items, cursor = user.page()
+    assert (items, cursor) == ([], None), f"contract: no items, next_cursor null. received: {items}, {cursor}"
+
+
+def test_newest_first(user):
+    """The list is newest first, and its items are the tasks as they are."""
+    tasks = [user.create(f"task {number}") for number in range(5)]
+    items, _ = user.page()
+    assert titles(items) == ["task 4", "task 3", "task 2", "task 1", "task 0"], "contract: newest first"
+    assert states(items) == states(tasks), "contract: the items are the tasks as they are"
+
+
+def test_changes_do_not_move_tasks(user):
+    """A changed task keeps its place: the order is by creation."""
+    tasks = [user.create(f"task {number}") for number in range(4)]
+    user.change(tasks[0]["id"], title="changed 0")
+    user.change(tasks[2]["id"], status="done")
+    assert titles(user.page()[0]) == ["task 3", "task 2", "task 1", "changed 0"]
+
+
+def test_deleted_tasks_are_not_listed(user):
+    """A deleted task is not listed."""
+    tasks = [user.create(f"task {number}") for number in range(3)]
+    user.remove(tasks[1]["id"])
+    assert titles(user.page()[0]) == ["task 2", "task 0"]
+
+
+@pytest.fixture(scope="module")
+def full(new_user):
+    """A user with 104 tasks, for reading only."""
+    user = new_user()
+    user.owned = fill(user, random.Random(user.username), 104)
+    return user
+
+
+def test_default_limit(full):
+    """A page has 20 tasks unless another limit is asked for."""
+    items, cursor = full.page()
+    assert len(items) == 20, f"contract: limit defaults to 20. received: {len(items)} items"
+    assert cursor is not None, "contract: there are more tasks, so next_cursor is a string. received: null"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 99, 100])
+def test_limit(full, limit):
+    """A page has as many tasks as the limit allows."""
+    items, cursor = full.page(limit=limit)
+    assert len(items) == limit, f"contract: there are 104 tasks, limit is {limit}. received: {len(items)} items"
+    assert cursor is not None, "contract: there are more tasks, so next_cursor is a string. received: null"
+
+
+@cases(
+    "limit",
+    {"0": "0", "101": "101", "-1": "-1", "a word": "many", "a fraction": "1.5", "very large": "9" * 30},
+)
+def test_limit_refused(resident, limit):
+    """A limit outside 1 to 100 is refused."""
+    resident.request("GET", "/tasks", params={"limit": limit}).expect(422, "limit is an integer from 1 to 100")
+
+
+@pytest.mark.parametrize("limit", [7, 26, 52, 100])
+def test_pages_cover_everything_once(full, limit):
+    """All pages together are all tasks, each once, also when tasks were created at the same moment."""
+    listed = [ids(items) for items in full.pages(limit=limit)]
+    together = [task_id for page in listed for task_id in page]
+    assert len(together) == len(set(together)), "contract: no task is on two pages"
+    assert set(together) == set(full.owned), "contract: every task is on a page"
+    assert all(len(page) == limit for page in listed[:-2]), "contract: only the end of the list is shorter than limit"
+    assert together == ids(full.list(limit=100)), "contract: the order is the same whatever the limit"
+
+
+def test_pages_keep_the_order(user):
+    """Pages go on where the page before ended, newest first."""
+    for number in range(7):
+        user.create(f"task {number}")
+    assert titles(user.list(limit=2)) == [f"task {number}" for number in reversed(range(7))]
+
+
+def test_same_cursor_twice(full):
+    """A cursor can be used again and gives the same page."""
+    _, cursor = full.page(limit=5)
+    first, _ = full.page(limit=5, cursor=cursor)
+    second, _ = full.page(limit=5, cursor=cursor)
+    longer, _ = full.page(limit=9, cursor=cursor)
+    assert ids(first) == ids(second) == ids(longer)[:5]
+
+
+@cases("cursor", INVENTED_CURSORS)
+def test_invented_cursor(resident, cursor):
+    """A cursor that was never given out is refused."""
+    resident.request("GET", "/tasks", params={"cursor": cursor}).expect(422, "an invented cursor is 422")
+
+
+def test_paging_while_tasks_are_created(user):
+    """Tasks that are created while paging neither shift nor repeat the others."""
+    for number in range(6):
+        user.create(f"old {number}")
+    seen = []
+    for number, items in enumerate(user.pages(limit=2)):
+        seen += titles(items)
+        user.create(f"new {number}")
+        user.create(f"newer {number}")
+    assert seen == [f"old {number}" for number in reversed(range(6))]
+
+
+def test_paging_while_tasks_are_deleted(user):
+    """Tasks that are deleted while paging make no other be left out."""
+    tasks = [user.create(f"task {number}") for number in range(8)]
+    items, cursor = user.page(limit=3)
+    assert titles(items) == ["task 7", "task 6", "task 5"]
+    for number in (7, 5, 3):  # one seen, the last one seen (where the cursor stands), one still to come
+        user.remove(tasks[number]["id"])
+    items, cursor = user.page(limit=3, cursor=cursor)
+    assert titles(items) == ["task 4", "task 2", "task 1"], "contract: the page goes on where the last one ended"
+    user.remove(tasks[1]["id"])
+    if cursor is not None:
+        items, _ = user.page(limit=3, cursor=cursor)
+        assert titles(items) == ["task 0"], "contract: the page goes on where the last one ended"
+
+
+def test_paging_while_tasks_are_changed(user):
+    """Tasks that are changed while paging keep their place."""
+    tasks = [user.create(f"task {number}") for number in range(6)]
+    items, cursor = user.page(limit=2)
+    user.change(tasks[0]["id"], status="done")
+    user.change(tasks[5]["id"], status="done")
+    user.change(tasks[4]["id"], status="done")
+    rest = []
+    while cursor is not None:
+        items, cursor = user.page(limit=2, cursor=cursor)
+        rest += titles(items)
+    assert rest == ["task 3", "task 2", "task 1", "task 0"]
+
+
+def test_paging_beside_writers(user, rng):
+    """A client that pages while others create sees every older task exactly once."""
+    old = set(fill(user, rng, 40))
+    writers = [lambda: [user.create("meanwhile") for _ in range(12)]] * 2
+    *_, seen = at_once(*writers, lambda: ids(user.list(limit=3)))
+    assert len(seen) == len(set(seen)), "contract: no task is on two pages"
+    assert old <= set(seen), f"contract: no task is left out. received: {len(old - set(seen))} of 40 are missing"
+
+
+# Filters
+
+
+SHELF = (
+    ("Buy milk", "todo"),
+    ("buy BREAD", "doing"),
+    ("100% sure", "done"),
+    ("snake_case", "todo"),
+    ("snakeXcase", "todo"),
+    ("back\\slash", "doing"),
+    ("O'Brien said \"hi\"", "done"),
+    ("Straße nach Zürich", "todo"),
+    (f"smile {EMOJI} now", "doing"),
+    ("a.c*[x](y)?^$|+{1}", "done"),
+    ("; DROP TABLE tasks; --", "todo"),
+    ("milkshake", "done"),
+)
+"""Title and status of the tasks to search, oldest first."""
+
+
+@pytest.fixture(scope="module")
+def library(new_user):
+    """A user with the tasks of the shelf, for reading only."""
+    user = new_user()
+    for title, status in SHELF:
+        user.create(title, status=status, description="milk 100% snake_case in a description")
+    return user
+
+
+def found(user, **filters):
+    """The titles that the filters find, newest first."""
+    return titles(user.list(**filters))
+
+
+def on_shelf(choose):
+    """The titles that should be found, newest first."""
+    return [title for title, status in reversed(SHELF) if choose(title, status)]
+
+
+@cases(
+    "q, expected",
+    {
+        "a word": ("milk", ["milkshake", "Buy milk"]),
+        "a word in capitals": ("MILK", ["milkshake", "Buy milk"]),
+        "small letters for capitals": ("bread", ["buy BREAD"]),
+        "a part of a word": ("uy ", ["buy BREAD", "Buy milk"]),
+        "a percent sign": ("%", ["100% sure"]),
+        "a percent sign in a word": ("0% s", ["100% sure"]),
+        "an underscore": ("_", ["snake_case"]),
+        "an underscore in a word": ("snake_c", ["snake_case"]),
+        "a backslash": ("\\", ["back\\slash"]),
+        "a backslash in a word": ("k\\s", ["back\\slash"]),
+        "a backslash before a percent sign": ("\\%", []),
+        "two backslashes": ("\\\\", []),
+        "a single quote": ("O'B", ["O'Brien said \"hi\""]),
+        "a double quote": ('"hi"', ["O'Brien said \"hi\""]),
+        "letters beyond ASCII": ("aße nach Zü", ["Straße nach Zürich"]),
+        "an emoji": (EMOJI, [f"smile {EMOJI} now"]),
+        "a regular expression": ("a.c*[x](y)?^$|+{1}", ["a.c*[x](y)?^$|+{1}"]),
+        "a dot": (".", ["a.c*[x](y)?^$|+{1}"]),
+        "a plus sign": ("+", ["a.c*[x](y)?^$|+{1}"]),
+        "SQL": ("; drop table", ["; DROP TABLE tasks; --"]),
+        "SQL that matches everything": ("' OR '1'='1", []),
+        "nothing that is there": ("zebra", []),
+        "a word of descriptions only": ("description", []),
+    },
+)
+def test_search(library, q, expected):
+    """The search finds the titles that contain the text, without regard to ASCII case."""
+    answer = library.request("GET", "/tasks", params={"q": q, "limit": 100}).expect(200, "any text can be searched for")
+    received = titles(answer.json().get("items", []))
+    answer.ensure(received == expected, f"titles that contain {q!r}, newest first: {expected}", received)
+
+
+def test_empty_search(library):
+    """An empty search finds everything."""
+    assert found(library, q="") == on_shelf(lambda title, status: True)
+
+
+@cases("q, status", {"200 letters": ("x" * 200, 200), "201 letters": ("x" * 201, 422)})
+def test_search_length(resident, q, status):
+    """A search has at most 200 characters."""
+    resident.request("GET", "/tasks", params={"q": q}).expect(status, "q has at most 200 characters")
+
+
+@cases("q, status", {"200 emoji": (EMOJI * 200, 200), "201 emoji": (EMOJI * 201, 422)})
+def test_search_length_in_code_points(resident, q, status):
+    """The length of a search counts code points."""
+    resident.request("GET", "/tasks", params={"q": q}).expect(status, "q has at most 200 code points")
+
+
+def test_search_with_nul(resident):
+    """A search with NUL is refused."""
+    resident.request("GET", "/tasks", params={"q": "a\0b"}).expect(422, "strings with NUL are 422")
+
+
+def test_search_for_a_long_title(user):
+    """A title of 200 emoji is found by searching for all of it."""
+    user.create(EMOJI * 200)
+    assert len(user.list(q=EMOJI * 200)) == 1, "contract: a title contains itself"
+
+
+@pytest.mark.parametrize("status", ["todo", "doing", "done"])
+def test_filter_by_status(library, status):
+    """The filter by status lists the tasks with that status and no other."""
+    assert found(library, status=status) == on_shelf(lambda _, has: has == status)
+
+
+@cases("status", {"unknown": "blocked", "capitals": "DONE", "two": "todo,done", "SQL": "todo' OR '1'='1"})
+def test_filter_by_invalid_status(resident, status):
+    """A filter by a status that does not exist is refused."""
+    resident.request("GET", "/tasks", params={"status": status}).expect(422, "status is todo, doing or done")
+
+
+def test_filter_follows_changes(user):
+    """A task that changes its status or title is found under the new one only."""
+    task = user.create("apple", status="todo")
+    user.change(task["id"], title="pear", status="done")
+    assert (found(user, status="todo"), found(user, status="done")) == ([], ["pear"])
+    assert (found(user, q="apple"), found(user, q="pear")) == ([], ["pear"])
+
+
+def test_filters_together(library):
+    """Search and status together list what satisfies both."""
+    assert found(library, q="milk", status="todo") == ["Buy milk"]
+    assert found(library, q="milk", status="doing") == []
+
+
+@cases(
+    "filters",
+    {"search": {"q": "A"}, "status": {"status": "todo"}, "search and status": {"q": "S", "status": "todo"}},
+)
+def test_pages_of_a_filtered_list(library, filters):
+    """Pages of a filtered list together are the whole filtered list."""
+    q, wanted = filters.get("q", "").lower(), filters.get("status")
+    expected = on_shelf(lambda title, has: q in title.lower() and wanted in (None, has))
+    assert len(expected) >= 3
+    assert found(library, limit=1, **filters) == expected
+    assert found(library, limit=2, **filters) == expected
