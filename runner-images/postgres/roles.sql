@@ -1,0 +1,6 @@
+-- The candidate's service: owner of its database, so that it may create schemas and trusted extensions in it.
+CREATE ROLE app LOGIN PASSWORD 'app';
+CREATE DATABASE app OWNER app;
+REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
+\connect app
+CREATE EXTENSION pg_stat_statements;
