@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from offline import Replica
 from shapes import state, states
 from tables import cases
 from together import at_once, statuses
@@ -183,29 +184,6 @@ def test_creations_beside_each_other(user):
 
 
 # No lost change
-
-
-class Replica:
-    """A client that only reads: a copy of the tasks, kept by synchronising again and again."""
-
-    def __init__(self, user):
-        self.user = user
-        self.tasks = {}
-        self.cursor = None
-
-    def pull(self):
-        outcome = self.user.sync(since=self.cursor)
-        self.cursor = outcome["cursor"]
-        for task in outcome["changes"]:
-            known = self.tasks.get(task["id"])
-            if known is None or known["version"] <= task["version"]:
-                self.tasks[task["id"]] = task
-        for task_id in outcome["deleted"]:
-            self.tasks.pop(task_id, None)
-
-    def pull_until(self, done):
-        while not done.is_set():
-            self.pull()
 
 
 def write_one_by_one(user, rng, rounds):

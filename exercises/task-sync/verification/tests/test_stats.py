@@ -126,6 +126,7 @@ def test_many_changes_of_one_task_at_once(user):
 
 def test_reader_never_sees_the_past(user):
     """A count that is read after a write was answered includes it, also beside another reader."""
+
     def write():
         for number in range(1, 16):
             user.create()

@@ -1,24 +1,11 @@
 """POST /sync: two-way synchronisation of offline clients."""
 
 import pytest
+from malformed import MALFORMED, NEVER_ISSUED
+from offline import Client
 from shapes import check_task, content, state, states
 from tables import cases
 from user import new_id, removal, upsert
-
-NEVER_ISSUED = {
-    "a word": "invented",
-    "empty": "",
-    "base64 of JSON": "eyJmb28iOiJiYXIifQ",
-    "a UUID": "3b1f0f7f-0a11-4a53-8d52-6f1c2b529d0e",
-    "a date": "tomorrow 12:00",
-    "NUL": "\0",
-    "a lone surrogate": "\ud800",
-    "1000 letters": "c" * 1000,
-}
-
-
-def ids(tasks):
-    return [task["id"] for task in tasks]
 
 
 def stored(user, rng, title="a task", **fields):
@@ -528,40 +515,6 @@ def test_501_changes(user, rng):
     assert user.list() == [], "contract: a refused request writes nothing"
 
 
-ID = "7d0c8a52-5b7e-4b0e-9a57-0c8d4c1f2e3a"
-
-MALFORMED = {
-    "an unknown op": {"op": "merge", "id": ID, "task": {"title": "x"}},
-    "no op": {"id": ID, "task": {"title": "x"}},
-    "no id": {"op": "upsert", "task": {"title": "x"}},
-    "an id that is no UUID": upsert("milk", "x"),
-    "an id with NUL": upsert("\0", "x"),
-    "a number as id": upsert(7, "x"),
-    "an upsert without task": {"op": "upsert", "id": ID},
-    "task null": {"op": "upsert", "id": ID, "task": None},
-    "task a list": {"op": "upsert", "id": ID, "task": ["x"]},
-    "a task without title": {"op": "upsert", "id": ID, "task": {"status": "done"}},
-    "an empty title": upsert(ID, ""),
-    "a title of 201 letters": upsert(ID, "t" * 201),
-    "a title with NUL": upsert(ID, "a\0b"),
-    "a title with a lone surrogate": upsert(ID, "a\udfffb"),
-    "a description of 2001 letters": upsert(ID, "x", description="d" * 2001),
-    "description null": upsert(ID, "x", description=None),
-    "an unknown status": upsert(ID, "x", status="blocked"),
-    "an unknown field of the task": upsert(ID, "x", priority=1),
-    "the read-only field version in the task": upsert(ID, "x", version=1),
-    "due in words": upsert(ID, "x", due="tomorrow"),
-    "a delete without base_version": {"op": "delete", "id": ID},
-    "a delete with base_version null": {"op": "delete", "id": ID, "base_version": None},
-    "an upsert with base_version null": {"op": "upsert", "id": ID, "base_version": None, "task": {"title": "x"}},
-    "a string as base_version": upsert(ID, "x", "1"),
-    "a fraction as base_version": upsert(ID, "x", 1.5),
-    "true as base_version": upsert(ID, "x", True),
-    "a string as change": "upsert",
-    "null as change": None,
-}
-
-
 @cases("change", MALFORMED)
 def test_malformed_change(resident, rng, change):
     """One malformed change refuses the whole request, and nothing is written."""
@@ -620,44 +573,6 @@ def test_unknown_fields_are_ignored(user, rng):
 
 
 # Two clients
-
-
-class Client:
-    """An offline client that edits a copy of the tasks and synchronises now and then; the server wins conflicts."""
-
-    def __init__(self, user, rng):
-        self.user = user
-        self.rng = rng
-        self.copy = {}
-        self.edits = {}
-        self.cursor = None
-
-    def edit(self):
-        """Create, change or delete one task offline; at most one edit per task until the next synchronisation."""
-        known = [task_id for task_id in self.copy if task_id not in self.edits]
-        action = self.rng.choice(["create", "change", "change", "delete"]) if known else "create"
-        task_id = new_id(self.rng) if action == "create" else self.rng.choice(sorted(known))
-        title = f"{action} {self.rng.randrange(10**6)}"
-        version = self.copy[task_id]["version"] if task_id in self.copy else None
-        if action == "delete":
-            self.edits[task_id] = removal(task_id, version)
-        else:
-            self.edits[task_id] = upsert(task_id, title, version, status=self.rng.choice(["todo", "doing", "done"]))
-
-    def synchronise(self):
-        """Send the edits, take over what comes back."""
-        outcome = self.user.sync(*self.edits.values(), since=self.cursor)
-        answered = sorted([*outcome["applied"], *outcome["conflicts"]])
-        assert answered == sorted(self.edits), "contract: every change is either applied or a conflict"
-        self.edits = {}
-        self.cursor = outcome["cursor"]
-        for task in outcome["changes"]:
-            self.copy[task["id"]] = task
-        for task_id in outcome["deleted"]:
-            self.copy.pop(task_id, None)
-        for task_id, task in outcome["conflicts"].items():
-            if task is None:
-                self.copy.pop(task_id, None)
 
 
 @pytest.mark.parametrize("story", range(3))

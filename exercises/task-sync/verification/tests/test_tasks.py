@@ -16,7 +16,7 @@ VALID_FIELDS = {
     "a title of 200 emoji": {"title": EMOJI * 200},
     "a title of 100 letters with combining accents": {"title": "e\u0301" * 100},
     "a title with spaces around it": {"title": "  spaces stay  "},
-    "a title with quotes": {"title": "it's a \"quoted\" `title`; -- \\ %s ${x} {{y}} <b>&amp;</b>"},
+    "a title with quotes": {"title": 'it\'s a "quoted" `title`; -- \\ %s ${x} {{y}} <b>&amp;</b>'},
     "a title with line feeds and tabs": {"title": "one\ntwo\tthree\r\n"},
     "a title in many scripts": {"title": "Äß 東京 עברית العربية \u200d \N{MAN}\u200d\N{GIRL}"},
     "a description of 2000 letters": {"description": "d" * 2000},
@@ -364,7 +364,7 @@ def test_patch_without_if_match(resident):
 
 def test_patch_with_star(resident):
     """If-Match * matches any version."""
-    task = resident.change(resident.create()["id"], '*', title="second")
+    task = resident.change(resident.create()["id"], "*", title="second")
     answer = resident.patch(task["id"], {"title": "third"}, "*").expect(200, "* matches any version")
     answer.ensure(answer.json().get("version") == task["version"] + 1, "the version is one higher")
 
