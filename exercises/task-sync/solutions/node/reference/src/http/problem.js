@@ -67,8 +67,10 @@ export function toProblem(error) {
 export function answerWithProblems(app) {
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);
-    if (problem.status >= 500) {
-      request.log.error({ err: error, url: request.url }, "request failed");
+    if (problem.status === 503) {
+      request.log.warn(`${request.method} ${request.url}: ${error.message}`);
+    } else if (problem.status >= 500) {
+      request.log.error(error, `${request.method} ${request.url}`);
     }
     return sendProblem(reply, problem);
   });

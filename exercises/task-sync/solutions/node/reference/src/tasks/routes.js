@@ -46,7 +46,8 @@ export async function taskRoutes(app, { pool, cursors }) {
 
   app.get("/tasks", { schema: { querystring: listQuery } }, async ({ query, userId }) => {
     const limit = Number(query.limit ?? DEFAULT_LIMIT);
-    const before = query.cursor && cursors.read("tasks", userId, query.cursor);
+    const before =
+      query.cursor === undefined ? undefined : cursors.read("tasks", userId, query.cursor);
     const tasks = await listTasks(pool, userId, { ...query, before, limit: limit + 1 });
     const items = tasks.slice(0, limit);
     const hasMore = tasks.length > limit;
