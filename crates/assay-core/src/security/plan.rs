@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::operation::Operation;
+use super::request::{Body, Credential, Request};
 use super::rule::Rule;
 use crate::units::{Bytes, Span};
 
 /// The variable that holds the id of the object made by [`ObjectPlan::create`].
-pub const OBJECT: &str = "object";
+pub(super) const OBJECT: &str = "object";
 
 /// How to probe one exercise's service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -114,6 +115,20 @@ pub struct Step {
     /// Variable → JSON pointer into the answer's body.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub capture: BTreeMap<String, String>,
+}
+
+impl Step {
+    /// The step as a request in somebody's name.
+    pub fn request(&self, credential: Credential) -> Request {
+        Request {
+            operation: self.operation.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone().map_or(Body::Absent, Body::Json),
+            credential,
+        }
+    }
 }
 
 /// A kind of object that only its owner may see and change.
