@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from service import Service  # noqa: E402
+from service import ASKED, Service  # noqa: E402
 from user import User  # noqa: E402
 
 TEST_SECONDS = 20
@@ -31,6 +31,11 @@ def pytest_collection_modifyitems(items):
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS))
     items.sort(key=lambda item: item.get_closest_marker("control") is not None)
+
+
+def pytest_runtest_setup():
+    """Forget what the test before asked."""
+    ASKED.clear()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,19 +88,22 @@ def new_user(service, new_username):
     return lambda: User(service, new_username())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def user(new_user):
-    """A user of this test alone, without tasks."""
-    return new_user()
+    """A user whom all tests of a file share: each test looks only at tasks of its own making.
 
-
-@pytest.fixture
-def other(new_user):
-    """A second user of this test alone."""
+    Registering a user costs as much as dozens of other requests, because passwords are hashed slowly on purpose.
+    """
     return new_user()
 
 
 @pytest.fixture(scope="module")
-def resident(new_user):
-    """A user whom all tests of a file share: for tests that look only at tasks of their own making."""
+def other(new_user):
+    """A second user whom all tests of a file share."""
+    return new_user()
+
+
+@pytest.fixture
+def newcomer(new_user):
+    """A user of one test alone, who has done nothing yet."""
     return new_user()

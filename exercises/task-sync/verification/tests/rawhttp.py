@@ -9,7 +9,7 @@ import select
 import socket
 import time
 
-from service import ANSWER_SECONDS, MAX_ANSWER_BYTES, Answer, disagree
+from service import ANSWER_SECONDS, ASKED, MAX_ANSWER_BYTES, Answer, disagree
 
 PAUSE_SECONDS = 0.05
 """How long an early answer is waited for, before the body and before its end."""
@@ -26,6 +26,7 @@ def send(service, method, path, body, *, token=None, headers=None, chunked=False
     lines |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
     asked = f"{method} {path} with a body of {len(body)} bytes, {'in chunks' if chunked else 'with Content-Length'}"
+    ASKED.append(asked)
     started = time.monotonic()
     try:
         with socket.create_connection((service.host, service.port), timeout=ANSWER_SECONDS) as line:

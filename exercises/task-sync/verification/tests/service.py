@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from collections import deque
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,12 +23,15 @@ PATIENCE_SECONDS = 40.0
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 SHOWN_CHARACTERS = 400
 
+ASKED = deque(maxlen=4)
+"""The latest requests of the running test, for its failure message."""
+
 _SECRETS = re.compile(r'("(?:password|access_token|refresh_token)"\s*:\s*")(?:[^"\\]|\\.)*"')
 
 
 def shown(value):
     """`value` as short text for a failure message, without passwords and tokens."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=True)
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
     text = _SECRETS.sub(r'\1[cut]"', text)
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
@@ -38,6 +42,19 @@ def disagree(asked, contract, received):
     """Fail the running test with a message for a reader who sees neither the test nor the service."""
     __tracebackhide__ = True
     pytest.fail(f"asked:    {asked}\ncontract: {contract}\nreceived: {received}", pytrace=False)
+
+
+def holds(condition, contract, received):
+    """Fail unless `condition`, which the contract demands of the latest requests together."""
+    __tracebackhide__ = True
+    if not condition:
+        disagree("\n          ".join(ASKED) or "nothing yet", contract, shown(received))
+
+
+def same(received, expected, contract):
+    """Fail unless what the latest requests gave is what the contract demands."""
+    __tracebackhide__ = True
+    holds(received == expected, f"{contract}: {shown(expected)}", received)
 
 
 def encoded(document):
@@ -152,6 +169,7 @@ class Service:
         if content is not None:
             headers.setdefault("Content-Type", "application/json")
         asked = self._describe(method, path, params, headers, content)
+        ASKED.append(asked)
         if self._patience <= 0:
             disagree(asked, "the service answers", "nothing: it left too many requests unanswered and was given up")
         started = time.monotonic()

@@ -56,17 +56,17 @@ def refused_everywhere(service, user, headers, why):
 
 
 @cases("forge", FORGERIES)
-def test_forged_token(service, resident, secret, forge):
+def test_forged_token(service, user, secret, forge):
     """A token that is not a valid HS256 token with sub and exp is refused by every operation."""
-    headers = {"Authorization": f"Bearer {forge(resident.access, secret)}"}
-    refused_everywhere(service, resident, headers, "the token is not a valid HS256 token with sub and exp")
+    headers = {"Authorization": f"Bearer {forge(user.access, secret)}"}
+    refused_everywhere(service, user, headers, "the token is not a valid HS256 token with sub and exp")
 
 
 @cases("header", HEADERS)
-def test_malformed_header(service, resident, header):
+def test_malformed_header(service, user, header):
     """A request without a proper bearer token is refused by every operation."""
-    headers = {} if header is None else {"Authorization": header.format(token=resident.access)}
-    refused_everywhere(service, resident, headers, "there is no bearer token")
+    headers = {} if header is None else {"Authorization": header.format(token=user.access)}
+    refused_everywhere(service, user, headers, "there is no bearer token")
 
 
 def test_refresh_token_is_no_access_token(service, user):
@@ -83,23 +83,23 @@ def test_subject_of_another_user(service, user, other):
 
 
 @cases("operation", OPERATIONS)
-def test_valid_token(resident, operation):
+def test_valid_token(user, operation):
     """A valid token is accepted."""
     method, path, body = operation
-    path = path.format(id=resident.create()["id"])
+    path = path.format(id=user.create()["id"])
     headers = {"If-Match": "*"} if method == "PATCH" else {}
-    answer = resident.request(method, path, json=body, headers=headers)
+    answer = user.request(method, path, json=body, headers=headers)
     answer.expect((200, 201, 204), "a valid token is accepted")
 
 
-def test_secret_is_the_key(service, resident, secret):
+def test_secret_is_the_key(service, user, secret):
     """A token with genuine claims, signed by the tests with JWT_SECRET, is accepted."""
-    copy = jwt.encode(forgery.claims_of(resident.access), secret, algorithm="HS256")
+    copy = jwt.encode(forgery.claims_of(user.access), secret, algorithm="HS256")
     answer = service.request("GET", "/stats", token=copy)
     answer.expect(200, "JWT_SECRET itself is the HMAC key of the tokens")
 
 
-def test_token_in_the_address(service, resident):
+def test_token_in_the_address(service, user):
     """A token in the query string is not a bearer token."""
-    answer = service.request("GET", "/stats", params={"access_token": resident.access, "token": resident.access})
+    answer = service.request("GET", "/stats", params={"access_token": user.access, "token": user.access})
     answer.expect(401, "the token belongs into the Authorization header")

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from offline import Replica
+from service import holds, same
 from shapes import state, states
 from tables import cases
 from together import at_once, statuses
@@ -13,38 +14,41 @@ EIGHT = range(8)
 SIXTEEN = range(16)
 
 
-def test_registrations_of_one_name(service, user):
+def test_registrations_of_one_name(service, newcomer):
     """When many register the same username at once, one gets it."""
-    body = {**user.credentials}
+    body = newcomer.credentials
     answers = at_once(*(lambda: service.request("POST", "/users", json=body) for _ in EIGHT))
-    assert statuses(answers) == [201] + [409] * 7, f"contract: one 201, else 409. received: {statuses(answers)}"
-    user.log_in()
+    same(statuses(answers), [201] + [409] * 7, "one 201, else 409")
+    newcomer.log_in()
 
 
-def test_refreshes_with_one_token(service, user):
+def test_refreshes_with_one_token(service, newcomer):
     """When a refresh token is used many times at once, one use works."""
-    body = {"refresh_token": user.tokens["refresh_token"]}
+    body = {"refresh_token": newcomer.tokens["refresh_token"]}
     answers = at_once(*(lambda: service.request("POST", "/auth/refresh", json=body) for _ in EIGHT))
-    assert statuses(answers) == [200] + [401] * 7, f"contract: one 200, else 401. received: {statuses(answers)}"
+    same(statuses(answers), [200] + [401] * 7, "one 200, else 401")
     check_tokens(next(answer for answer in answers if answer.status == 200))
 
 
 @pytest.mark.parametrize("attempt", range(2))
 def test_creations_with_one_key(user, attempt):
     """16 creations with the same Idempotency-Key at once create one task."""
-    user.access  # noqa: B018 - log in before the race
-    tasks = at_once(*(lambda number=number: user.create(f"title {number}", key="race") for number in SIXTEEN))
-    assert len({task["id"] for task in tasks}) == 1, "contract: all get the task first created with the key"
-    assert len({task["title"] for task in tasks}) == 1, "contract: all get the task first created with the key"
-    assert states(user.list()) == states(tasks[:1]), "contract: one task is created"
-    assert user.stats()["total"] == 1, "contract: one task is created"
+    before, key = user.create(), f"race {attempt}"
+    total = user.stats()["total"]
+    tasks = at_once(*(lambda number=number: user.create(f"title {number}", key=key) for number in SIXTEEN))
+    same(len({task["id"] for task in tasks}), 1, "all get the task first created with the key")
+    same(len({task["title"] for task in tasks}), 1, "all get the task first created with the key")
+    same(user.newest(2), [tasks[0]["id"], before["id"]], "one task is created")
+    same(user.stats()["total"], total + 1, "one task is created")
 
 
 def test_creations_with_different_keys(user):
     """16 creations with different Idempotency-Keys at once create 16 tasks."""
     user.access  # noqa: B018 - log in before the race
     tasks = at_once(*(lambda number=number: user.create(f"title {number}", key=f"{number}") for number in SIXTEEN))
-    assert states(user.list()) == states(tasks) and len(user.list()) == 16, "contract: every key creates a task"
+    created = {task["id"] for task in tasks}
+    same(len(created), 16, "every key creates a task")
+    same(set(user.newest(16)), created, "every created task is listed")
 
 
 @pytest.mark.parametrize("attempt", range(2))
@@ -55,11 +59,11 @@ def test_changes_with_one_etag(user, attempt):
     answers = at_once(
         *(lambda number=number: user.patch(task["id"], {"title": f"title {number}"}, etag) for number in SIXTEEN)
     )
-    assert statuses(answers) == [200] + [412] * 15, f"contract: one 200, else 412. received: {statuses(answers)}"
+    same(statuses(answers), [200] + [412] * 15, "one 200, else 412")
     winner = next(answer for answer in answers if answer.status == 200).json()
     now = user.read(task["id"])
-    assert state(now) == state(winner), "contract: the change that was answered 200 is the one that was made"
-    assert now["version"] == task["version"] + 1, "contract: the version is one higher"
+    same(state(now), state(winner), "the change that was answered 200 is the one that was made")
+    same(now["version"], task["version"] + 1, "the version is one higher")
 
 
 def test_changes_with_star(user):
@@ -68,9 +72,9 @@ def test_changes_with_star(user):
     changed = at_once(*(lambda number=number: user.change(task["id"], title=f"t {number}") for number in SIXTEEN))
     versions = sorted(one["version"] for one in changed)
     expected = [task["version"] + 1 + number for number in SIXTEEN]
-    assert versions == expected, f"contract: each change raises the version by one. received: {versions}"
+    same(versions, expected, "each change raises the version by one")
     last = max(changed, key=lambda one: one["version"])
-    assert state(user.read(task["id"])) == state(last), "contract: the last change stands"
+    same(state(user.read(task["id"])), state(last), "the last change stands")
 
 
 def test_changes_of_different_fields(user):
@@ -80,14 +84,14 @@ def test_changes_of_different_fields(user):
     at_once(*(lambda change=change: user.change(task["id"], **change) for change in changes))
     now = user.read(task["id"])
     received = (now["title"], now["description"], now["status"], now["due"] is not None, now["version"])
-    assert received == ("new", "new", "done", True, task["version"] + 4), f"contract: no change is lost: {received}"
+    same(received, ("new", "new", "done", True, task["version"] + 4), f"no change is lost: {received}")
 
 
 def test_deletes_of_one_task(user):
     """Of many deletes of one task at once, exactly one succeeds and the others are 404."""
     task = user.create()
     answers = at_once(*(lambda: user.delete(task["id"]) for _ in EIGHT))
-    assert statuses(answers) == [204] + [404] * 7, f"contract: one 204, else 404. received: {statuses(answers)}"
+    same(statuses(answers), [204] + [404] * 7, "one 204, else 404")
 
 
 def test_deletes_beside_changes(user):
@@ -100,10 +104,10 @@ def test_deletes_beside_changes(user):
     )
     delete.expect(204, "nobody else deletes the task")
     allowed = all(answer.status in (200, 404) for answer in changes)
-    assert allowed, f"contract: a change is made (200) or comes too late (404). received: {statuses(changes)}"
+    holds(allowed, "a change is made (200) or comes too late (404)", statuses(changes))
     user.must_not_have(task["id"], "a deleted task stays deleted")
     outcome = user.sync(since=cursor)
-    assert (outcome["changes"], outcome["deleted"]) == ([], [task["id"]]), "contract: the task is deleted"
+    same((outcome["changes"], outcome["deleted"]), ([], [task["id"]]), "the task is deleted")
 
 
 def test_creations_of_one_id(user, rng):
@@ -112,11 +116,11 @@ def test_creations_of_one_id(user, rng):
     user.access  # noqa: B018 - log in before the race
     outcomes = at_once(*(lambda number=number: user.sync(upsert(task_id, f"client {number}")) for number in EIGHT))
     applied = [outcome for outcome in outcomes if outcome["applied"] == [task_id]]
-    assert len(applied) == 1, f"contract: one creation is applied, the rest conflicts. received: {len(applied)} applied"
+    same(len(applied), 1, "one creation is applied, the rest conflicts")
     now = user.read(task_id)
     for outcome in outcomes:
         if outcome not in applied:
-            assert state(outcome["conflicts"][task_id]) == state(now), "contract: the server's task comes back"
+            same(state(outcome["conflicts"][task_id]), state(now), "the server's task comes back")
 
 
 def test_replays_of_one_creation(user, rng):
@@ -125,8 +129,8 @@ def test_replays_of_one_creation(user, rng):
     user.access  # noqa: B018 - log in before the race
     outcomes = at_once(*(lambda: user.sync(upsert(task_id, "the same")) for _ in EIGHT))
     received = [outcome["applied"] for outcome in outcomes]
-    assert received == [[task_id]] * 8, f"contract: a replay counts as applied. received: {received}"
-    assert user.read(task_id)["version"] == user.create()["version"], "contract: a replay writes nothing"
+    same(received, [[task_id]] * 8, "a replay counts as applied")
+    same(user.read(task_id)["version"], user.create()["version"], "a replay writes nothing")
 
 
 def test_updates_of_one_version(user, rng):
@@ -136,8 +140,8 @@ def test_updates_of_one_version(user, rng):
         *(lambda number=number: user.sync(upsert(task["id"], f"c {number}", task["version"])) for number in EIGHT)
     )
     applied = [outcome for outcome in outcomes if outcome["applied"]]
-    assert len(applied) == 1, f"contract: one update is applied, the rest conflicts. received: {len(applied)} applied"
-    assert user.read(task["id"])["version"] == task["version"] + 1, "contract: the version is one higher"
+    same(len(applied), 1, "one update is applied, the rest conflicts")
+    same(user.read(task["id"])["version"], task["version"] + 1, "the version is one higher")
 
 
 def test_sync_beside_patch(user):
@@ -149,14 +153,14 @@ def test_sync_beside_patch(user):
         lambda: user.sync(upsert(task["id"], "synchronised", task["version"])),
     )
     made = len(outcome["applied"]) + sum(answer.status == 200 for answer in answers)
-    assert made == 1, f"contract: only one of them has the stored version. received: {made} succeeded"
-    assert user.read(task["id"])["version"] == task["version"] + 1, "contract: the version is one higher"
+    same(made, 1, "only one of them has the stored version")
+    same(user.read(task["id"])["version"], task["version"] + 1, "the version is one higher")
 
 
 def test_synchronisations_in_opposite_order(user, rng):
     """Clients that update the same tasks in opposite order at once are all answered, and every task is updated once."""
     wanted = [new_id(rng) for _ in range(30)]
-    outcome = user.sync(*(upsert(task_id, "start") for task_id in wanted))
+    outcome = user.sync(*(upsert(task_id, "start") for task_id in wanted), since=None)
     versions = {task["id"]: task["version"] for task in outcome["changes"]}
     for _ in range(3):
         there = [upsert(task_id, "there", versions[task_id]) for task_id in wanted]
@@ -166,12 +170,12 @@ def test_synchronisations_in_opposite_order(user, rng):
             lambda back=back: user.sync(*back),
             lambda there=there: user.sync(*there[15:], *there[:15]),
         )
-        tasks = {task["id"]: task for task in user.sync()["changes"]}
+        tasks = {task["id"]: task for task in user.sync(since=None)["changes"]}
         for task_id in wanted:
             versions[task_id] += 1
             winners = {"back"} if task_id in outcomes[1]["applied"] else {"there"}
-            received = (tasks[task_id]["title"], tasks[task_id]["version"])
-            assert received[0] in winners and received[1] == versions[task_id], f"contract: one update: {received}"
+            holds(tasks[task_id]["title"] in winners, f"who was told so made the update: {winners}", tasks[task_id])
+            same(tasks[task_id]["version"], versions[task_id], "every task is updated once")
 
 
 def test_creations_beside_each_other(user):
@@ -179,8 +183,8 @@ def test_creations_beside_each_other(user):
     user.access  # noqa: B018 - log in before the race
     made = at_once(*(lambda: [user.create() for _ in range(4)] for _ in EIGHT))
     created = {task["id"] for tasks in made for task in tasks}
-    assert len(created) == 32, "contract: every POST creates a task"
-    assert {task["id"] for task in user.list(limit=10)} == created, "contract: every created task is listed"
+    same(len(created), 32, "every POST creates a task")
+    same(set(user.newest(32)), created, "every created task is listed")
 
 
 # No lost change
@@ -200,7 +204,7 @@ def write_in_batches(user, rng, batches, size):
     """Create tasks in large synchronisations, then update and delete some of them."""
     for _ in range(batches):
         wanted = [new_id(rng) for _ in range(size)]
-        outcome = user.sync(*(upsert(task_id, "batch") for task_id in wanted))
+        outcome = user.sync(*(upsert(task_id, "batch") for task_id in wanted), since=None)
         versions = {task["id"]: task["version"] for task in outcome["changes"]}
         user.sync(
             *(upsert(task_id, "renamed", versions[task_id]) for task_id in wanted[: size // 3]),
@@ -209,8 +213,9 @@ def write_in_batches(user, rng, batches, size):
 
 
 @cases("size", {"small batches": 5, "large batches": 120})
-def test_no_change_is_lost(user, rng, size):
+def test_no_change_is_lost(newcomer, rng, size):
     """A client that synchronises while others write ends up with exactly the server's tasks."""
+    user = newcomer
     user.access  # noqa: B018 - log in before the race
     replica = Replica(user)
     done = threading.Event()
@@ -236,6 +241,6 @@ def test_no_change_is_lost(user, rng, size):
     server = states(user.list(limit=100))
     missed = {task_id for task_id in server if task_id not in replica.tasks}
     undead = {task_id for task_id in replica.tasks if task_id not in server}
-    assert not missed, f"contract: every task changed after `since` is returned. {len(missed)} were never returned"
-    assert not undead, f"contract: every task deleted after `since` is returned. {len(undead)} were never returned"
-    assert states(replica.tasks.values()) == server, "contract: the last state of every task is returned"
+    holds(not missed, "every task changed after `since` is returned", f"{len(missed)} tasks were never returned")
+    holds(not undead, "every task deleted after `since` is returned", f"{len(undead)} deletions were never returned")
+    same(states(replica.tasks.values()), server, "the last state of every task is returned")

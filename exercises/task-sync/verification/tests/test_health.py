@@ -4,7 +4,7 @@ import time
 
 import pytest
 import rawhttp
-from control import ask
+from control import database
 from tables import cases
 from user import PASSWORD
 
@@ -28,14 +28,12 @@ def test_health_asks_for_no_token(service):
 def test_health_without_database(service, user):
     """Without its database the service says 503, and it is well again when the database is back."""
     user.create()
-    stopped = ask("stop", "postgres")
     try:
+        database("stop")
         answer = health_after(service, 503, seconds=10)
         other = user.request("GET", "/stats")
     finally:
-        started = ask("start", "postgres")
-    assert stopped.get("ok"), f"the database did not stop: {stopped.get('error')}"
-    assert started.get("ok"), f"the database did not start: {started.get('error')}"
+        database("start")
     recovered = service.wait_until_healthy(10)
     answer.problem(503, "the database is not reachable")
     answer.nosniff()
@@ -101,17 +99,17 @@ def expected_statuses(case):
 
 
 @cases("case", {case: case for case in ERRORS})
-def test_errors_are_problems(resident, case):
+def test_errors_are_problems(user, case):
     """An error is application/problem+json with title and status."""
-    resident.access  # noqa: B018 - the user is registered before the first case
-    ERRORS[case](resident).problem(expected_statuses(case), "the request is refused")
+    user.access  # noqa: B018 - the user is registered before the first case
+    ERRORS[case](user).problem(expected_statuses(case), "the request is refused")
 
 
 @cases("case", {case: case for case in ERRORS})
-def test_errors_are_not_sniffed(resident, case):
+def test_errors_are_not_sniffed(user, case):
     """An error carries X-Content-Type-Options: nosniff."""
-    resident.access  # noqa: B018 - the user is registered before the first case
-    ERRORS[case](resident).expect(expected_statuses(case), "the request is refused").nosniff()
+    user.access  # noqa: B018 - the user is registered before the first case
+    ERRORS[case](user).expect(expected_statuses(case), "the request is refused").nosniff()
 
 
 SUCCESSES = {
@@ -128,22 +126,22 @@ SUCCESSES = {
 
 
 @cases("succeed", SUCCESSES)
-def test_successes_are_not_sniffed(resident, succeed):
+def test_successes_are_not_sniffed(user, succeed):
     """A success carries X-Content-Type-Options: nosniff."""
-    resident.access  # noqa: B018 - the user is registered before the first case
-    answer = succeed(resident)
+    user.access  # noqa: B018 - the user is registered before the first case
+    answer = succeed(user)
     answer.expect((200, 201, 204), "the request is valid").nosniff()
 
 
-def test_registration_and_refresh_are_not_sniffed(service, user):
+def test_registration_and_refresh_are_not_sniffed(service, newcomer):
     """A registration and a refresh carry X-Content-Type-Options: nosniff."""
-    service.request("POST", "/users", json=user.credentials).expect(201, "a new user registers").nosniff()
-    body = {"refresh_token": user.log_in()["refresh_token"]}
+    service.request("POST", "/users", json=newcomer.credentials).expect(201, "a new user registers").nosniff()
+    body = {"refresh_token": newcomer.log_in()["refresh_token"]}
     service.request("POST", "/auth/refresh", json=body).expect(200, "a refresh token works").nosniff()
 
 
-def test_unknown_address(resident):
+def test_unknown_address(user):
     """An address that the contract does not have is answered with a problem too."""
-    answer = resident.request("GET", "/no/such/address")
+    answer = user.request("GET", "/no/such/address")
     answer.ensure(400 <= answer.status < 500, "an unknown address is an error of the client")
     answer.nosniff().problem(answer.status, "every error body is a problem")

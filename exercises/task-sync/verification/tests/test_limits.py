@@ -1,6 +1,7 @@
 """Bodies that are too large or no JSON, and which error comes first."""
 
 import rawhttp
+from service import same
 from tables import cases
 from user import new_id, upsert
 
@@ -29,12 +30,12 @@ NOT_JSON = {
 }
 
 
-def send(resident, operation, body, **options):
+def send(user, operation, body, **options):
     """Send `body` to an operation that takes one, as a user who may."""
     method, path = operation
     headers = {"If-Match": "*"} if method == "PATCH" else {}
-    path = path.format(id=resident.create()["id"]) if "{id}" in path else path
-    return rawhttp.send(resident.service, method, path, body, token=resident.access, headers=headers, **options)
+    path = path.format(id=user.create()["id"]) if "{id}" in path else path
+    return rawhttp.send(user.service, method, path, body, token=user.access, headers=headers, **options)
 
 
 # Size
@@ -42,34 +43,34 @@ def send(resident, operation, body, **options):
 
 @cases("chunked", {"with Content-Length": False, "in chunks": True})
 @cases("operation", WITH_BODY)
-def test_body_too_large(resident, operation, chunked):
+def test_body_too_large(user, operation, chunked):
     """A body of one byte more than 1 MiB is refused."""
-    send(resident, operation, TOO_LARGE, chunked=chunked).expect(413, "a body over 1 MiB is too large")
+    send(user, operation, TOO_LARGE, chunked=chunked).expect(413, "a body over 1 MiB is too large")
 
 
-def test_body_much_too_large(resident):
+def test_body_much_too_large(user):
     """A body of 3 MiB is refused."""
-    send(resident, ("POST", "/tasks"), b'{"title": "' + b"x" * 3 * MIB + b'"}').expect(413, "a body over 1 MiB")
+    send(user, ("POST", "/tasks"), b'{"title": "' + b"x" * 3 * MIB + b'"}').expect(413, "a body over 1 MiB")
 
 
 @cases("chunked", {"with Content-Length": False, "in chunks": True})
-def test_body_of_exactly_1_mib(resident, chunked):
+def test_body_of_exactly_1_mib(user, chunked):
     """A body of exactly 1 MiB is not too large."""
     body = b'{"title": "large"}'.ljust(MIB)
-    send(resident, ("POST", "/tasks"), body, chunked=chunked).expect(201, "only a body over 1 MiB is too large")
+    send(user, ("POST", "/tasks"), body, chunked=chunked).expect(201, "only a body over 1 MiB is too large")
 
 
 def test_large_synchronisation(user, rng):
     """A synchronisation of almost 1 MiB is applied."""
     changes = [upsert(new_id(rng), "t" * 200, description="d" * 1900) for _ in range(430)]
-    assert len(user.sync(*changes)["applied"]) == 430, "contract: only a body over 1 MiB is too large"
+    same(len(user.sync(*changes)["applied"]), 430, "only a body over 1 MiB is too large")
 
 
-def test_works_after_too_large_bodies(resident):
+def test_works_after_too_large_bodies(user):
     """After refused bodies the service goes on."""
     for chunked in (False, True):
-        send(resident, ("POST", "/tasks"), TOO_LARGE, chunked=chunked).expect(413, "a body over 1 MiB")
-    resident.create("still here")
+        send(user, ("POST", "/tasks"), TOO_LARGE, chunked=chunked).expect(413, "a body over 1 MiB")
+    user.create("still here")
 
 
 # Not JSON
@@ -77,24 +78,24 @@ def test_works_after_too_large_bodies(resident):
 
 @cases("body", NOT_JSON)
 @cases("operation", WITH_BODY)
-def test_not_json(resident, operation, body):
+def test_not_json(user, operation, body):
     """A body that is no JSON is refused."""
-    answer = send(resident, operation, body)
+    answer = send(user, operation, body)
     answer.expect((400, 422), "a body that is not JSON is 422 (or 400)")
 
 
 @cases("operation", WITH_BODY)
-def test_deeply_nested_json(resident, operation):
+def test_deeply_nested_json(user, operation):
     """A body of 100000 nested arrays is refused, not a crash."""
-    answer = send(resident, operation, b"[" * 100_000 + b"]" * 100_000)
+    answer = send(user, operation, b"[" * 100_000 + b"]" * 100_000)
     answer.expect((400, 422), "the body is not what the operation takes")
 
 
-def test_json_with_odd_numbers(resident):
+def test_json_with_odd_numbers(user):
     """A body with numbers that no machine can hold is refused, not a crash."""
     for number in (b"1e999", b"-1e999", b"9" * 400, b"NaN"):
         body = b'{"title": "odd", "status": ' + number + b"}"
-        send(resident, ("POST", "/tasks"), body).expect((400, 422), "status is todo, doing or done")
+        send(user, ("POST", "/tasks"), body).expect((400, 422), "status is todo, doing or done")
 
 
 # Which error comes first
@@ -122,10 +123,10 @@ INVALID = {"title": ""}
         "412, a stale If-Match": ("PATCH", "/tasks/{id}", b'{"title": "x"}', {"If-Match": '"999"'}),
     },
 )
-def test_401_before(resident, method, path, body, headers):
+def test_401_before(user, method, path, body, headers):
     """401 comes before everything else."""
-    path = path.format(id=resident.create()["id"]) if "{id}" in path else path
-    answer = rawhttp.send(resident.service, method, path, body or b"", headers=headers)
+    path = path.format(id=user.create()["id"]) if "{id}" in path else path
+    answer = rawhttp.send(user.service, method, path, body or b"", headers=headers)
     answer.expect(401, "401 comes first")
 
 
@@ -140,10 +141,10 @@ def test_401_before(resident, method, path, body, headers):
         "412": (None, {"If-Match": '"999"'}, TOO_LARGE),
     },
 )
-def test_413_before(resident, task_id, headers, body):
+def test_413_before(user, task_id, headers, body):
     """413 comes before everything but 401."""
-    path = f"/tasks/{task_id or resident.create()['id']}"
-    answer = rawhttp.send(resident.service, "PATCH", path, body, token=resident.access, headers=headers)
+    path = f"/tasks/{task_id or user.create()['id']}"
+    answer = rawhttp.send(user.service, "PATCH", path, body, token=user.access, headers=headers)
     answer.expect(413, "413 comes before 404, 422, 428 and 412")
 
 
@@ -158,15 +159,15 @@ def test_413_before(resident, task_id, headers, body):
     },
 )
 @cases("task_id", {"an unknown id": UNKNOWN_ID, "an id that is no UUID": "milk"})
-def test_404_before(resident, task_id, body, match):
+def test_404_before(user, task_id, body, match):
     """404 comes before 422, 428 and 412."""
-    resident.patch(task_id, body, match).expect(404, "404 comes before 422, 428 and 412")
+    user.patch(task_id, body, match).expect(404, "404 comes before 422, 428 and 412")
 
 
 @cases("match", {"428": None, "412, a stale If-Match": '"999"', "412, a weak tag": 'W/"1"'})
 @cases("body", {"an empty title": INVALID, "an unknown field": {"priority": 1}, "an empty object": {}})
-def test_422_before(resident, body, match):
+def test_422_before(user, body, match):
     """422 comes before 428 and 412."""
-    task = resident.create()
-    resident.patch(task["id"], body, match).expect(422, "422 comes before 428 and 412")
-    resident.must_still_have(task, "a refused request changes nothing")
+    task = user.create()
+    user.patch(task["id"], body, match).expect(422, "422 comes before 428 and 412")
+    user.must_still_have(task, "a refused request changes nothing")

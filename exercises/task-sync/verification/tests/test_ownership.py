@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from service import holds, same
 from shapes import state, states
 from tables import cases
 from user import new_id, removal, upsert
@@ -11,9 +12,15 @@ UNKNOWN_ID = "0d9f1d3c-6a55-4f2a-9d5e-1b7c55a0c0de"
 
 
 @pytest.fixture
-def task(user):
+def secret(rng):
+    """A word that no other task has in its title."""
+    return f"secret {new_id(rng)}"
+
+
+@pytest.fixture
+def task(user, secret):
     """A task of the user; the other user is the one who tries."""
-    return user.create("private matter", status="doing")
+    return user.create(secret, status="doing")
 
 
 def outline(answer, task_id):
@@ -49,25 +56,28 @@ def test_foreign_task_with_any_if_match(user, other, task, match):
     user.must_still_have(task, "another user changes nothing")
 
 
-def test_list_shows_only_own_tasks(user, other, task):
+def test_list_shows_only_own_tasks(other, task, secret):
     """The list, also with search and filter, shows only one's own tasks."""
-    own = other.create("private matter too", status="doing")
-    for filters in ({}, {"q": "private"}, {"status": "doing"}, {"q": "matter", "status": "doing"}):
-        assert states(other.list(**filters)) == states([own]), f"contract: only one's own tasks, with {filters}"
+    own = other.create(f"my {secret}", status="doing")
+    for filters in ({}, {"q": secret}, {"status": "doing"}, {"q": secret, "status": "doing"}):
+        listed = [one["id"] for one in other.list(limit=100, **filters)]
+        holds(own["id"] in listed, "one's own tasks are listed", listed)
+        holds(task["id"] not in listed, "only one's own tasks are listed", listed)
 
 
-def test_search_injection_shows_no_foreign_task(user, other, task):
+def test_search_injection_shows_no_foreign_task(other, task):
     """A search made of SQL shows no tasks of other users."""
     for text in ("' OR 1=1 --", "%' OR '1'='1", "x') OR ('1'='1", '" OR ""="', "%", "\\' OR 1=1 --"):
         items, _ = other.page(q=text)
-        assert items == [], f"contract: {text!r} is ordinary text and this user has no tasks. received: {items}"
+        same(items, [], f"{text!r} is ordinary text that no title of this user has")
 
 
-def test_stats_count_only_own_tasks(user, other, task):
+def test_stats_count_only_own_tasks(user, other):
     """The counts are those of one's own tasks."""
-    other.create(status="done")
-    assert other.stats() == {"todo": 0, "doing": 0, "done": 1, "total": 1}
-    assert user.stats() == {"todo": 0, "doing": 1, "done": 0, "total": 1}
+    before = other.stats()
+    for status in ("todo", "doing", "done"):
+        user.create(status=status)
+    same(other.stats(), before, "another user's tasks are not counted")
 
 
 def test_sync_returns_only_own_tasks(user, other, task):
@@ -75,9 +85,11 @@ def test_sync_returns_only_own_tasks(user, other, task):
     gone = user.create()
     user.remove(gone["id"])
     own = other.create("own")
-    outcome = other.sync()
-    assert states(outcome["changes"]) == states([own]), "contract: only one's own tasks"
-    assert outcome["deleted"] == [], "contract: only one's own deletions"
+    outcome = other.sync(since=None)
+    changed = states(outcome["changes"])
+    holds(own["id"] in changed, "every task of the user comes back", changed)
+    holds(task["id"] not in changed, "only tasks of the user come back", changed)
+    holds(gone["id"] not in outcome["deleted"], "only deletions of the user come back", outcome["deleted"])
 
 
 @cases(
@@ -90,8 +102,8 @@ def test_sync_returns_only_own_tasks(user, other, task):
 def test_sync_does_not_touch_foreign_tasks(user, other, task, change):
     """Updating or deleting another user's task through /sync is a conflict without a task."""
     outcome = other.sync(change(task))
-    assert outcome["applied"] == [], "contract: another user's task does not exist"
-    assert outcome["conflicts"] == {task["id"]: None}, "contract: a conflict, and the server has no such task: null"
+    same(outcome["applied"], [], "another user's task does not exist")
+    same(outcome["conflicts"], {task["id"]: None}, "a conflict, and the server has no such task: null")
     user.must_still_have(task, "another user changes nothing")
 
 
@@ -100,57 +112,65 @@ def test_same_id_for_two_users(user, other, rng):
     task_id = new_id(rng)
     for owner, title in ((user, "first"), (other, "second")):
         outcome = owner.sync(upsert(task_id, title))
-        assert outcome["applied"] == [task_id], "contract: task ids are unique per user, so this one is free"
-    assert (user.read(task_id)["title"], other.read(task_id)["title"]) == ("first", "second")
+        same(outcome["applied"], [task_id], "task ids are unique per user, so this one is free")
+    same(
+        (user.read(task_id)["title"], other.read(task_id)["title"]),
+        ("first", "second"),
+        "each user reads their own task",
+    )
     changed = user.change(task_id, title="first, changed")
-    assert other.read(task_id)["title"] == "second", "contract: a user changes only their own tasks"
+    same(other.read(task_id)["title"], "second", "a user changes only their own tasks")
     other.remove(task_id)
     user.must_still_have(changed, "another user deletes only their own tasks")
     other.must_not_have(task_id, "the task was deleted")
-    assert user.sync()["deleted"] == [] and other.sync()["deleted"] == [task_id]
+    first, second = user.sync(since=None)["deleted"], other.sync(since=None)["deleted"]
+    holds(task_id not in first, "only deletions of the user come back", first)
+    holds(task_id in second, "every deletion of the user comes back", second)
 
 
 def test_id_of_a_posted_task_is_free_for_others(user, other, task):
     """The id of another user's task can be taken for a task of one's own, without learning of it."""
     outcome = other.sync(upsert(task["id"], "my own"))
-    assert (outcome["applied"], outcome["conflicts"]) == ([task["id"]], {}), "contract: ids are unique per user"
-    assert other.read(task["id"])["title"] == "my own"
+    same((outcome["applied"], outcome["conflicts"]), ([task["id"]], {}), "ids are unique per user")
+    same(other.read(task["id"])["title"], "my own", "the task that this user made")
     user.must_still_have(task, "another user changes nothing")
 
 
 def test_same_id_deleted_by_the_other(user, other, rng):
     """An id that another user deleted is still free."""
     task_id = new_id(rng)
-    version = user.sync(upsert(task_id, "first"))["changes"][0]["version"]
-    user.sync(removal(task_id, version))
+    user.sync(upsert(task_id, "first"))
+    user.remove(task_id)
     outcome = other.sync(upsert(task_id, "second"))
-    assert outcome["applied"] == [task_id], "contract: task ids are unique per user, so this one is free"
+    same(outcome["applied"], [task_id], "task ids are unique per user, so this one is free")
     user.must_not_have(task_id, "another user brings nothing back")
 
 
-def test_same_idempotency_key_for_two_users(user, other):
+def test_same_idempotency_key_for_two_users(user, other, rng):
     """The same Idempotency-Key of two users creates a task for each."""
-    first, second = user.create("first", key="the same key"), other.create("second", key="the same key")
-    assert second["title"] == "second", "contract: keys are per user. received: the other user's task"
-    assert first["id"] != second["id"]
-    assert states(user.list()) == states([first]) and states(other.list()) == states([second])
-    assert state(other.create("third", key="the same key")) == state(second)
+    key = new_id(rng)
+    first, second = user.create("first", key=key), other.create("second", key=key)
+    same(second["title"], "second", "keys are per user")
+    holds(first["id"] != second["id"], "keys are per user: two users, two tasks", "one task for both")
+    user.must_not_have(second["id"], "another user's task does not exist")
+    same(state(user.create("third", key=key)), state(first), "the first task of this user")
+    same(state(other.create("third", key=key)), state(second), "the first task of this user")
 
 
-def test_foreign_list_cursor(user, other):
+def test_foreign_list_cursor(user, other, secret):
     """A list cursor of another user shows none of their tasks."""
     for number in range(4):
-        user.create(f"private {number}")
+        user.create(f"{secret} {number}")
     other.create("own")
     _, cursor = user.page(limit=2)
     answer = other.request("GET", "/tasks", params={"cursor": cursor})
     answer.expect((200, 422), "another user's cursor is refused or means nothing")
-    answer.ensure(b"private" not in answer.body, "a user sees only their own tasks")
+    answer.ensure(secret.encode() not in answer.body, "a user sees only their own tasks")
 
 
-def test_foreign_sync_cursor(user, other):
+def test_foreign_sync_cursor(user, other, secret):
     """A synchronisation cursor of another user shows none of their tasks."""
     cursor = user.sync()["cursor"]
-    user.create("private")
+    user.create(secret)
     answer = other.send_sync(since=cursor).expect((200, 422), "another user's cursor is refused or means nothing")
-    answer.ensure(b"private" not in answer.body, "a user sees only their own tasks")
+    answer.ensure(secret.encode() not in answer.body, "a user sees only their own tasks")

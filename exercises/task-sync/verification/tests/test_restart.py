@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from control import ask
+from control import database, restart_service
+from service import holds, same
 from shapes import state, states
 from user import User, check_tokens, removal, upsert
 
@@ -48,7 +49,7 @@ def before(service, new_user):
     _, page_cursor = user.page(limit=2)
     sync_cursor = user.sync()["cursor"]
     with idle_connection(service):
-        restart = ask("restart", "app")
+        restart = restart_service()
     service.reconnect()
     etag = f'"{tasks[1]["version"]}"'
     return Before(user, tasks, gone, keyed, etag, page_cursor, sync_cursor, used, fresh, replay, restart)
@@ -68,15 +69,15 @@ def refresh(service, token):
 
 def test_comes_back(service, before):
     """The service is ready again after a restart."""
-    assert before.restart.get("ok"), f"contract: ready within 30 s of its start: {before.restart.get('error')}"
+    holds(before.restart.get("ok"), "the service is ready within 30 s of its start", before.restart)
     service.request("GET", "/health").expect(200, "the service is ready")
 
 
 def test_ends_in_time(before):
     """The service ends within 10 seconds of SIGTERM, also while clients keep connections open."""
     stopped = before.restart.get("stopped_ms")
-    assert stopped is not None, f"contract: the service ends within 10 s of SIGTERM: {before.restart.get('error')}"
-    assert stopped <= STOP_SECONDS * 1000, f"contract: ends within 10 s of SIGTERM. received: after {stopped} ms"
+    holds(stopped is not None, "the service ends within 10 s of SIGTERM", before.restart)
+    holds(stopped <= STOP_SECONDS * 1000, "ends within 10 s of SIGTERM", f"after {stopped} ms")
 
 
 def test_tasks_survive(before):
@@ -109,7 +110,7 @@ def test_refresh_rotation_survives(service, before):
 def test_idempotency_survives(before):
     """An Idempotency-Key from before the restart still names its task."""
     again = before.user.create("another", key="before the restart")
-    assert state(again) == state(before.keyed), "contract: the task first created with the key"
+    same(state(again), state(before.keyed), "the task first created with the key")
 
 
 def test_etag_survives(before):
@@ -117,7 +118,7 @@ def test_etag_survives(before):
     user, task = before.user, before.user.create()
     user.patch(before.tasks[1]["id"], {"title": "x"}, '"999"').expect(412, "this is not the ETag")
     changed = user.change(task["id"], f'"{task["version"]}"', title="changed")
-    assert changed["version"] == task["version"] + 1, "contract: the version is one higher"
+    same(changed["version"], task["version"] + 1, "the version is one higher")
     answer = user.get(before.tasks[1]["id"]).expect(200, "one's own task can be read")
     answer.ensure(answer.headers.get("etag") == before.etag, f"the ETag is still {before.etag}")
 
@@ -126,46 +127,45 @@ def test_page_cursor_survives(before):
     """A list cursor from before the restart still works."""
     items, _ = before.user.page(limit=50, cursor=before.page_cursor)
     rest = [task["id"] for task in items]
-    assert rest == [task["id"] for task in reversed(before.tasks[:3])], "contract: the page goes on where it ended"
+    same(rest, [task["id"] for task in reversed(before.tasks[:3])], "the page goes on where it ended")
 
 
 def test_sync_cursor_survives(before):
     """A synchronisation cursor from before the restart still works."""
     task = before.user.create("after the restart")
     changed = states(before.user.sync(since=before.sync_cursor)["changes"])
-    assert task["id"] in changed, "contract: every task changed after `since`"
+    holds(task["id"] in changed, "every task changed after `since` comes back", changed)
     unchanged = {task["id"] for task in before.tasks if task["id"] in changed}
-    assert not unchanged, "contract: only tasks changed after `since`"
+    same(unchanged, set(), "only tasks changed after `since` come back")
 
 
 def test_replay_survives(before):
     """A change from before the restart that is sent again is not applied twice."""
     outcome = before.user.sync(before.replay)
-    assert outcome["applied"] == [before.replay["id"]], "contract: a replay counts as applied"
+    same(outcome["applied"], [before.replay["id"]], "a replay counts as applied")
     before.user.must_still_have(before.tasks[-1], "a replay writes nothing")
 
 
 def test_deletion_survives(before):
     """A task deleted before the restart is still listed as deleted and cannot be created again."""
-    outcome = before.user.sync(upsert(before.gone["id"], "again"), removal(before.gone["id"], 99))
-    assert before.gone["id"] in outcome["deleted"], "contract: every task deleted after `since`"
-    assert outcome["conflicts"] == {before.gone["id"]: None}, "contract: a create over a deleted id is a conflict"
+    outcome = before.user.sync(upsert(before.gone["id"], "again"), removal(before.gone["id"], 99), since=None)
+    holds(before.gone["id"] in outcome["deleted"], "every deleted task is in `deleted`", outcome["deleted"])
+    same(outcome["conflicts"], {before.gone["id"]: None}, "a create over a deleted id is a conflict")
 
 
 def test_database_restart(service, user):
     """The service recovers from a restart of its database without being restarted itself."""
     task = user.create("durable", key="durable")
     token = user.tokens["refresh_token"]
-    restart = ask("restart", "postgres")
-    assert restart.get("ok"), f"the database did not come back: {restart.get('error')}"
+    database("restart")
     recovered = answers_again(user, seconds=10)
-    assert recovered, "contract: the service survives a restart of the database. received: errors for 10 s"
+    holds(recovered, "the service survives a restart of the database", "errors for 10 s")
     service.request("GET", "/health").expect(200, "the database is reachable")
     user.must_still_have(task, "the service keeps its state in the database")
-    assert user.create("other", key="durable")["id"] == task["id"], "contract: the task first created with the key"
+    same(user.create("other", key="durable")["id"], task["id"], "the task first created with the key")
     check_tokens(refresh(service, token).expect(200, "this refresh token was not used yet"))
     user.change(task["id"], title="changed")
-    assert user.stats()["total"] == 1
+    same(user.stats()["total"], 1, "the state is in the database")
 
 
 def answers_again(user, seconds):

@@ -3,10 +3,11 @@
 import threading
 import uuid
 
-from service import shown
+from service import disagree, shown
 from shapes import check_task, state
 
 PASSWORD = "correct horse battery"
+LATEST = object()
 
 
 class User:
@@ -16,6 +17,7 @@ class User:
         self.service = service
         self.username = username
         self.password = password
+        self.cursor = None
         self._tokens = None
         self._lock = threading.Lock()
 
@@ -115,22 +117,32 @@ class User:
             yield items
             if cursor is None:
                 return
-        raise AssertionError("the list of tasks does not end after 200 pages: next_cursor never becomes null")
+        disagree("GET /tasks, page after page", "next_cursor is null at the end", "200 pages, each with a next_cursor")
 
     def list(self, **params):
         """All tasks of the list, newest first."""
         __tracebackhide__ = True
         return [task for items in self.pages(**params) for task in items]
 
+    def newest(self, count):
+        """The ids of the newest tasks, newest first."""
+        __tracebackhide__ = True
+        return [task["id"] for task in self.page(limit=count)[0]]
+
     def send_sync(self, *changes, since=None):
         """Ask for a synchronisation."""
         __tracebackhide__ = True
         return self.request("POST", "/sync", json={"since": since, "changes": list(changes)})
 
-    def sync(self, *changes, since=None):
-        """Synchronise; returns the outcome, with `conflicts` as a dict from id to the server's task."""
+    def sync(self, *changes, since=LATEST):
+        """Synchronise; returns the outcome, with `conflicts` as a dict from id to the server's task.
+
+        `since` is the cursor of this user's latest synchronisation, unless another is given; None is the beginning.
+        """
         __tracebackhide__ = True
-        answer = self.send_sync(*changes, since=since).expect(200, "a well-formed synchronisation is answered")
+        answer = self.send_sync(*changes, since=self.cursor if since is LATEST else since).expect(
+            200, "a well-formed synchronisation is answered"
+        )
         outcome = answer.json()
         for name in ("applied", "conflicts", "changes", "deleted"):
             answer.ensure(isinstance(outcome.get(name), list), f"the outcome has `{name}`, an array")
@@ -148,6 +160,7 @@ class User:
             if conflict["server"] is not None:
                 check_task(answer, conflict["server"])
             conflicts[conflict["id"]] = conflict["server"]
+        self.cursor = outcome["cursor"]
         return {**outcome, "conflicts": conflicts}
 
     def stats(self):
