@@ -20,7 +20,7 @@ pub struct HistoryLimits {
     pub commits: usize,
     /// Most entries of directories that are looked at while commits are compared with their parents.
     pub compared_entries: usize,
-    /// Most bytes of files whose lines are counted, all commits together.
+    /// Most bytes of files whose lines are counted, all commits together. A file counts as at least 4 KiB.
     pub compared_bytes: u64,
     /// Largest file whose lines are counted, in bytes. Of larger and of binary files no lines are counted.
     pub compared_file_bytes: u64,
@@ -29,11 +29,11 @@ pub struct HistoryLimits {
 }
 
 impl HistoryLimits {
-    /// For take-home exercises: 5000 commits, 1 000 000 compared entries, 100 MB of compared files of at most 500 kB,
+    /// For take-home exercises: 5000 commits, 200 000 compared entries, 100 MB of compared files of at most 500 kB,
     /// 20 000 versions of files.
     pub const STANDARD: Self = Self {
         commits: 5_000,
-        compared_entries: 1_000_000,
+        compared_entries: 200_000,
         compared_bytes: 100_000_000,
         compared_file_bytes: 500_000,
         introduced_blobs: 20_000,

@@ -15,6 +15,7 @@
 
 pub mod display;
 mod fetch;
+mod folder;
 mod history;
 mod object;
 mod process;
@@ -26,6 +27,8 @@ pub mod template;
 mod tree;
 
 pub use fetch::{FetchError, FetchLimits, FetchRequest, Fetched, fetch};
+pub(crate) use folder::Folder;
+pub use folder::FolderError;
 pub use history::{ChangeSize, Commit, History, HistoryLimits, IntroducedBlob, IntroducedBlobs};
 pub use object::{Blame, ObjectId, ReadError, Repository};
 pub use source::{BadSource, Source};

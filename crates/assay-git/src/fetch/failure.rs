@@ -159,22 +159,22 @@ pub(super) fn of_stop(stopped: Stopped, pack_limit_bytes: u64) -> FetchError {
 
 /// Git could not list the references.
 pub(super) fn of_listing(outcome: &Outcome, is_local: bool) -> FetchError {
-    let words = Words::of(outcome);
-    words
-        .common()
-        .unwrap_or_else(|| match is_local || words.has(" not found") {
+    let words = Words::of(outcome, is_local);
+    words.common().unwrap_or_else(|| {
+        match is_local || words.has(" not found") || words.has("is this a git repository?") {
             true => FetchError::NotARepository {
                 detail: words.detail(),
             },
             false => FetchError::Unreachable {
                 detail: words.detail(),
             },
-        })
+        }
+    })
 }
 
 /// Git listed the references, but did not fetch what was asked.
 pub(super) fn of_transfer(outcome: &Outcome, is_local: bool, wanted: &str) -> FetchError {
-    let words = Words::of(outcome);
+    let words = Words::of(outcome, is_local);
     if let Some(error) = words.common() {
         return error;
     }
@@ -208,10 +208,17 @@ struct Words {
 }
 
 impl Words {
-    /// Without what the server said (`remote: …`): it must not be able to choose our error.
-    fn of(outcome: &Outcome) -> Self {
+    /// Without what a server said (`remote: …`), which must not be able to choose our error. The server of a local
+    /// repository is git itself, started by us.
+    fn of(outcome: &Outcome, is_local: bool) -> Self {
         let text = String::from_utf8_lossy(&outcome.stderr);
-        let own: Vec<&str> = text.lines().filter(|line| !line.starts_with("remote:")).collect();
+        let own = text
+            .lines()
+            .filter_map(|line| match line.strip_prefix("remote:") {
+                Some(said) => is_local.then(|| said.trim_start()),
+                None => Some(line),
+            });
+        let own: Vec<&str> = own.collect();
         Self {
             status: outcome.status.code(),
             text: own.join("\n"),

@@ -13,6 +13,9 @@ const MAX_DEPTH: usize = 64;
 /// Longest path, in bytes, beyond which nothing is compared.
 const MAX_PATH: usize = 1024;
 
+/// What a comparison of files costs at least, in bytes: that is how long it takes to find them.
+const MIN_FILE_COST: u64 = 4 << 10;
+
 /// What is left of the work that may be done.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -67,7 +70,7 @@ pub(super) fn count_lines(
         }
         bytes += size;
     }
-    match budget.bytes.checked_sub(bytes) {
+    match budget.bytes.checked_sub(bytes.max(MIN_FILE_COST)) {
         Some(left) => budget.bytes = left,
         None => return Ok(None),
     }

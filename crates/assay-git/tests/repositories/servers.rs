@@ -1,0 +1,164 @@
+//! Fetching from servers that do not want to, or never answer.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, SystemTime};
+
+use assay_git::{Blame, FetchError, FetchLimits, FetchRequest, Source, fetch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::fetch_from;
+
+/// A server on a free port that answers every request alike, and its address.
+fn server(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/team/repository.git", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let _ = stream.write_all(answer.as_bytes());
+                if answer.is_empty() {
+                    // Silence, until the other side gives up.
+                    while stream.read(&mut request).is_ok_and(|n| n > 0) {}
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn error_of(answer: &'static str) -> FetchError {
+    let scratch = tempfile::tempdir().unwrap();
+    let source: Source = server(answer).parse().unwrap();
+    let into = scratch.path().join("into");
+    let error = fetch_from(&source, None, &into, FetchLimits::STANDARD)
+        .await
+        .unwrap_err();
+    assert!(!into.exists());
+    error
+}
+
+#[tokio::test]
+async fn answers_that_are_no_repository() {
+    for (answer, expected, blame) in [
+        (
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+            "the repository does not exist or needs credentials",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            "the repository does not exist or needs credentials",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            "there is no git repository there: repository 'URL/' not found",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 301 Moved\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
+            "the server redirects to another address; use that one (unable to access 'URL/': The requested URL returned error: 301)",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+            "the repository cannot be reached: unable to access 'URL/': The requested URL returned error: 500",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 17\r\n\r\n<html>\nhello\n<p>\n",
+            "there is no git repository there: URL/info/refs not valid: is this a git repository?",
+            Blame::Caller,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\nContent-Length: 6\r\n\r\nzzzz\x1b[",
+            "the repository cannot be reached: protocol error: bad line length character: zzzz",
+            Blame::Caller,
+        ),
+    ] {
+        let error = error_of(answer).await;
+        let shown = error.to_string();
+        let shown = match (shown.find("http://127"), shown.find(".git")) {
+            (Some(start), Some(end)) => format!("{}URL{}", &shown[..start], &shown[end + 4..]),
+            _ => shown,
+        };
+        assert_eq!((shown.as_str(), error.blame()), (expected, blame), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let scratch = tempfile::tempdir().unwrap();
+    for scheme in ["http", "https", "ssh"] {
+        let source: Source = format!("{scheme}://{address}/x").parse().unwrap();
+        let error = fetch_from(&source, None, &scratch.path().join("into"), FetchLimits::STANDARD)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
+    }
+}
+
+/// Processes of ours whose command line holds this text.
+fn processes_with(text: &str) -> usize {
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read(entry.ok()?.path().join("cmdline")).ok());
+    processes
+        .filter(|line| String::from_utf8_lossy(line).contains(text))
+        .count()
+}
+
+#[tokio::test]
+async fn cancelled_late_and_dropped_in_the_middle() {
+    let scratch = tempfile::tempdir().unwrap();
+    let into = scratch.path().join("into");
+    let address = server("");
+    let source: Source = address.parse().unwrap();
+    let limits = FetchLimits::STANDARD;
+    let request = FetchRequest {
+        source: &source,
+        reference: None,
+        into: &into,
+        received_at: SystemTime::UNIX_EPOCH,
+        limits,
+    };
+    let long = Duration::from_secs(60);
+    let soon = Duration::from_millis(700);
+
+    let started = Instant::now();
+    let cancel = CancellationToken::new();
+    let (error, ()) = tokio::join!(fetch(request, &cancel, Instant::now() + long), async {
+        tokio::time::sleep(soon).await;
+        assert!(processes_with(&address) > 1, "git and its helper are waiting");
+        cancel.cancel();
+    });
+    assert!(matches!(error, Err(FetchError::Cancelled)), "{error:?}");
+    assert_eq!((processes_with(&address), into.exists()), (0, false));
+
+    let error = fetch(request, &CancellationToken::new(), Instant::now() + soon).await;
+    assert!(matches!(error, Err(FetchError::TimedOut)), "{error:?}");
+    assert_eq!((processes_with(&address), into.exists()), (0, false));
+
+    let dropped = tokio::time::timeout(
+        soon,
+        fetch(request, &CancellationToken::new(), Instant::now() + long),
+    )
+    .await;
+    assert!(dropped.is_err());
+    // The kill is sent at once; the kernel takes a moment.
+    for _ in 0..50 {
+        if processes_with(&address) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!((processes_with(&address), into.exists()), (0, false));
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
