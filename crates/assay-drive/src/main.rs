@@ -1,15 +1,19 @@
 //! The small static program inside the containers of a pod.
 //!
 //! `serve` is the agent that carries out what the engine asks for over standard input and output; `forward` relays a
-//! port of the pod's loopback to a Unix socket. It depends on nothing in its container, so that it runs in any image.
+//! port of the pod's loopback to a Unix socket; `load` measures the service with a load plan; `probe` attacks it. It
+//! depends on nothing in its container, so that it runs in any image.
 
 use std::process::ExitCode;
 
 mod forward;
+mod load;
+mod probe;
 mod serve;
 
 /// What the program can be told to do.
-const USAGE: &str = "usage: drive serve | drive forward --listen ADDRESS:PORT --to SOCKET";
+const USAGE: &str =
+    "usage: drive serve | drive forward --listen ADDRESS:PORT --to SOCKET | drive load [JOB] | drive probe";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -17,6 +21,9 @@ async fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["serve"] => serve::main().await,
+        ["load"] => load::main(None).await,
+        ["load", job] => load::main(Some(job)).await,
+        ["probe"] => probe::main().await,
         ["forward", "--listen", address, "--to", socket] => forward::main(address, socket).await,
         _ => Err(std::io::Error::other(USAGE)),
     };

@@ -128,7 +128,7 @@ pub enum ErrorKind {
 pub struct Outcome {
     /// What became of the arrivals.
     pub counts: Counts,
-    /// Answers as expected per second of `elapsed_ms`.
+    /// Answers as expected per second of `elapsed_ms`, to two decimals.
     pub throughput: f64,
     /// From the intended time.
     pub latency: Latency,
@@ -151,7 +151,7 @@ pub struct Latency {
     /// Number of samples; with none, all else is 0.
     pub count: u64,
     pub min_us: u64,
-    pub mean_us: f64,
+    pub mean_us: u64,
     pub p50_us: u64,
     pub p90_us: u64,
     pub p95_us: u64,
@@ -241,7 +241,7 @@ pub struct ThresholdResult {
     pub metric: String,
     /// The condition, as in the plan.
     pub condition: String,
-    /// The number that it is about (milliseconds for times); `None` when there was no sample.
+    /// The number that it is about (milliseconds for times), to six decimals; `None` when there was no sample.
     pub observed: Option<f64>,
     /// Whether it holds. It does not when there was no sample.
     pub ok: bool,

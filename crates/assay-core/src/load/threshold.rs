@@ -168,7 +168,8 @@ impl Threshold {
 
     /// Judges the condition. Without a sample it does not hold.
     pub fn judge(&self, observed: &impl Observed) -> ThresholdResult {
-        let value = self.value(observed);
+        // Rounded, so that it is the same number again when it is read from the summary.
+        let value = self.value(observed).map(|value| (value * 1e6).round() / 1e6);
         let (metric, condition) = self.source.clone();
         let ok = value.is_some_and(|value| self.comparison.holds(value, self.limit));
         ThresholdResult {

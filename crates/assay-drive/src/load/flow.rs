@@ -1,0 +1,236 @@
+//! The measurement itself: arrivals are sent when they are due, whatever has become of the earlier ones.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use assay_core::load::{Arrival, Dice, LoadPlan, Scenario, Schedule, ScheduleError};
+use tokio::sync::Notify;
+
+use super::pacer::Pacer;
+use super::progress::{Progress, Say};
+use super::record::{Fate, Place, Record};
+use super::script::Endpoint;
+use super::service::Service;
+
+/// Between the last preparation and the first arrival, so that the preparation is over when it is due.
+const START_DELAY: Duration = Duration::from_millis(100);
+/// Arrivals of one scenario that may wait in line; further ones are dropped.
+const MAX_WAITING: usize = 65_536;
+/// The stream of random numbers of an arrival is its scenario and, in so many bits, its number.
+const NUMBER_BITS: u32 = 40;
+
+/// One scenario.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) schedule: Schedule,
+    pub(super) warm_up: bool,
+    max_in_flight: usize,
+    /// Index of the endpoint, and the sum of the weights up to and with it.
+    mix: Vec<(usize, u64)>,
+    in_flight: Cell<usize>,
+    waiting: RefCell<VecDeque<Arrival>>,
+}
+
+/// A scenario that cannot be sent; [`assay_core::yaml::Lint`] would have said so.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaneError {
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("there is no request `{0}`")]
+    Unknown(String),
+    #[error("the mix is empty")]
+    Empty,
+}
+
+impl Lane {
+    pub(super) fn of(scenario: &Scenario, plan: &LoadPlan) -> Result<Self, LaneError> {
+        let mut total = 0;
+        let mut mix = Vec::new();
+        for (request, weight) in scenario.mix.iter().filter(|(_, weight)| **weight > 0) {
+            let endpoint = plan.requests.keys().position(|name| name == request);
+            total += u64::from(*weight);
+            mix.push((
+                endpoint.ok_or_else(|| LaneError::Unknown(request.clone()))?,
+                total,
+            ));
+        }
+        if mix.is_empty() {
+            return Err(LaneError::Empty);
+        }
+        Ok(Self {
+            schedule: Schedule::of(scenario)?,
+            warm_up: scenario.warm_up,
+            max_in_flight: usize::try_from(scenario.max_vus.max(1)).unwrap_or(usize::MAX),
+            mix,
+            in_flight: Cell::new(0),
+            waiting: RefCell::default(),
+        })
+    }
+
+    fn draw_endpoint(&self, dice: &mut Dice) -> usize {
+        let drawn = dice.below(self.mix.last().map_or(0, |(_, total)| *total));
+        self.mix
+            .iter()
+            .find(|(_, up_to)| drawn < *up_to)
+            .map_or(0, |(endpoint, _)| *endpoint)
+    }
+}
+
+/// The measurement under way. One thread, so cells will do; none of them is borrowed across an await.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) seed: u64,
+    pub(super) service: Service,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) check_every: u64,
+    /// Requests made so far, by endpoint: says which are checked in full.
+    pub(super) made: RefCell<Vec<u64>>,
+    pub(super) record: RefCell<Record>,
+    /// Told whenever a scenario has one request less under way.
+    pub(super) ended: Notify,
+}
+
+impl Flow {
+    /// Starts the clock, sends every arrival, and waits until all of them are resolved: at most twice the time limit
+    /// after the last one.
+    pub(super) async fn run(self: &Rc<Self>, say: Say<'_>) -> io::Result<()> {
+        let schedules = self.lanes.iter().map(|lane| lane.schedule.clone()).collect();
+        let mut pacer = Pacer::start(schedules, START_DELAY)?;
+        let start = pacer.start;
+        let mut progress = Progress::of("load", say);
+        loop {
+            tokio::select! {
+                biased;
+                arrival = pacer.next() => match arrival {
+                    Some(arrival) => self.due(start, arrival),
+                    None => break,
+                },
+                () = progress.due() => progress.say(self.record.borrow().tally())?,
+            }
+        }
+        let mut progress = Progress::of("drain", say);
+        let patience = tokio::time::sleep(self.service.timeout);
+        tokio::pin!(patience);
+        let mut patient = true;
+        while self.lanes.iter().any(|lane| lane.in_flight.get() > 0) {
+            tokio::select! {
+                () = self.ended.notified() => (),
+                () = &mut patience, if patient => {
+                    patient = false;
+                    self.give_up_waiting(start);
+                }
+                () = progress.due() => progress.say(self.record.borrow().tally())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// An arrival is due: it is sent if its scenario may have one more request under way, otherwise it waits in line.
+    fn due(self: &Rc<Self>, start: Instant, arrival: Arrival) {
+        let late = start
+            .elapsed()
+            .saturating_sub(Duration::from_nanos(arrival.at_ns));
+        self.record.borrow_mut().noticed(late);
+        let Some(lane) = self.lanes.get(arrival.scenario) else {
+            return;
+        };
+        if lane.in_flight.get() < lane.max_in_flight {
+            lane.in_flight.set(lane.in_flight.get() + 1);
+            tokio::task::spawn_local(Rc::clone(self).send_in_turn(start, arrival));
+        } else if lane.waiting.borrow().len() < MAX_WAITING {
+            lane.waiting.borrow_mut().push_back(arrival);
+        } else {
+            self.resolve_unsent(start, arrival, &Fate::Dropped);
+        }
+    }
+
+    /// Sends the arrival, then those that wait in line, one after the other.
+    async fn send_in_turn(self: Rc<Self>, start: Instant, first: Arrival) {
+        let mut next = Some(first);
+        while let Some(arrival) = next {
+            self.send(start, arrival).await;
+            next = self.next_in_line(start, arrival.scenario);
+        }
+        if let Some(lane) = self.lanes.get(first.scenario) {
+            lane.in_flight.set(lane.in_flight.get().saturating_sub(1));
+        }
+        self.ended.notify_one();
+    }
+
+    /// The next arrival in line that has not waited for too long.
+    fn next_in_line(&self, start: Instant, scenario: usize) -> Option<Arrival> {
+        loop {
+            let arrival = self.lanes.get(scenario)?.waiting.borrow_mut().pop_front()?;
+            if start
+                .elapsed()
+                .saturating_sub(Duration::from_nanos(arrival.at_ns))
+                < self.service.timeout
+            {
+                return Some(arrival);
+            }
+            self.resolve_unsent(start, arrival, &Fate::Dropped);
+        }
+    }
+
+    fn give_up_waiting(&self, start: Instant) {
+        let drain = |lane: &Lane| lane.waiting.borrow_mut().drain(..).collect::<Vec<_>>();
+        for arrival in self.lanes.iter().flat_map(drain) {
+            self.resolve_unsent(start, arrival, &Fate::Unsent);
+        }
+    }
+
+    async fn send(&self, start: Instant, arrival: Arrival) {
+        let mut dice = self.dice(arrival);
+        let Some(place) = self.place(arrival, &mut dice) else {
+            return;
+        };
+        let user = dice
+            .index(self.service.users.len())
+            .and_then(|i| self.service.users.get(i));
+        let (Some(endpoint), Some(user)) = (self.endpoints.get(place.endpoint), user) else {
+            return;
+        };
+        let made = self
+            .made
+            .borrow_mut()
+            .get_mut(place.endpoint)
+            .map_or(0, |n| std::mem::replace(n, *n + 1));
+        let in_full = made % self.check_every == 0;
+        let (done, fate) = self.service.ask(endpoint, user, &mut dice, in_full).await;
+        self.record.borrow_mut().resolved(
+            place,
+            done.saturating_duration_since(start),
+            &fate,
+            &endpoint.name,
+        );
+    }
+
+    fn resolve_unsent(&self, start: Instant, arrival: Arrival, fate: &Fate) {
+        let Some(place) = self.place(arrival, &mut self.dice(arrival)) else {
+            return;
+        };
+        self.record
+            .borrow_mut()
+            .resolved(place, start.elapsed(), fate, "");
+    }
+
+    fn dice(&self, arrival: Arrival) -> Dice {
+        let scenario = u64::try_from(arrival.scenario).unwrap_or(u64::MAX);
+        Dice::new(self.seed, (scenario << NUMBER_BITS) | arrival.number)
+    }
+
+    /// Which request an arrival is follows from the seed and its number alone, so also one that is never sent has one.
+    fn place(&self, arrival: Arrival, dice: &mut Dice) -> Option<Place> {
+        let lane = self.lanes.get(arrival.scenario)?;
+        Some(Place {
+            endpoint: lane.draw_endpoint(dice),
+            scenario: arrival.scenario,
+            intended: Duration::from_nanos(arrival.at_ns),
+            warm_up: lane.warm_up,
+        })
+    }
+}
