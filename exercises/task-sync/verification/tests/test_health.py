@@ -25,20 +25,16 @@ def test_health_asks_for_no_token(service):
 
 @pytest.mark.control
 @pytest.mark.timeout(90)
-def test_health_without_database(service, user):
+def test_health_without_database(service):
     """Without its database the service says 503, and it is well again when the database is back."""
-    user.create()
     try:
         database("stop")
         answer = health_after(service, 503, seconds=10)
-        other = user.request("GET", "/stats")
     finally:
         database("start")
     recovered = service.wait_until_healthy(10)
     answer.problem(503, "the database is not reachable")
     answer.nosniff()
-    other.ensure(other.status >= 500, "an operation that cannot reach the database fails with 5xx")
-    other.nosniff().problem(other.status, "every error body is a problem")
     answer.ensure(recovered, "/health answers 200 again within 10 s of the database's return", "no 200 for 10 s")
 
 
