@@ -5,8 +5,8 @@ import js from '@eslint/js';
 import security from 'eslint-plugin-security';
 import sonarjs from 'eslint-plugin-sonarjs';
 import globals from 'globals';
-import typescript from 'typescript-eslint';
 
+import { isTypeScript, sources } from '../tools/sources.js';
 import { sqlWithValues } from '../tools/sql-with-values.js';
 
 const on = (prefix, names) => Object.fromEntries(names.map((name) => [`${prefix}${name}`, 'error']));
@@ -23,7 +23,6 @@ const bugs = on('', [
   'no-throw-literal',
   'prefer-promise-reject-errors',
   'radix',
-  'require-atomic-updates',
 ]);
 
 /** Idioms of JavaScript versions long gone, and the long way round. */
@@ -104,14 +103,36 @@ const waysIn = {
   'assay/sql-with-values': 'error',
 };
 
+const unused = { argsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_', ignoreRestSiblings: true };
+
 const tests = ['**/*.test.*', '**/*.spec.*', '**/*-test.*', '**/*_test.*', '**/{test,tests,testing,__tests__}/**'];
+
+/** What holds for TypeScript; its compiler is slow to load, so it is only when there is some. */
+async function typescript() {
+  if (![...sources('.')].some(({ path }) => isTypeScript(path))) return [];
+  const { default: plugin } = await import('@typescript-eslint/eslint-plugin');
+  const { default: parser } = await import('@typescript-eslint/parser');
+  return [
+    {
+      files: ['**/*.{ts,mts,cts}'],
+      languageOptions: { parser },
+      plugins: { '@typescript-eslint': plugin },
+      rules: {
+        'no-undef': 'off', // the compiler's own check, which knows types
+        'no-unused-vars': 'off',
+        '@typescript-eslint/no-unused-vars': ['error', unused],
+        ...on('@typescript-eslint/', ['ban-ts-comment', 'no-explicit-any', 'no-non-null-assertion']),
+      },
+    },
+  ];
+}
 
 export default [
   { ignores: ['**/node_modules/**', '**/*.d.ts', '**/*.min.js'] },
   js.configs.recommended,
   {
     files: ['**/*.{js,mjs,cjs,ts,mts,cts}'],
-    languageOptions: { parser: typescript.parser, globals: globals.node },
+    languageOptions: { globals: globals.node },
     linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'off' },
     plugins: { security, sonarjs, assay: { rules: { 'sql-with-values': sqlWithValues } } },
     rules: {
@@ -121,24 +142,13 @@ export default [
       ...waysIn,
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-console': ['error', { allow: ['info', 'warn', 'error'] }],
-      'no-unused-vars': ['error', { argsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      'no-unused-vars': ['error', unused],
       'no-use-before-define': ['error', { functions: false, classes: false, variables: false }],
       'no-shadow': ['error', { builtinGlobals: false, hoist: 'functions' }],
       'require-atomic-updates': ['error', { allowProperties: true }],
     },
   },
-  {
-    files: ['**/*.{ts,mts,cts}'],
-    plugins: { '@typescript-eslint': typescript.plugin },
-    rules: {
-      'no-undef': 'off', // the compiler's own check, which knows types
-      'no-unused-vars': 'off',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_', ignoreRestSiblings: true }],
-      '@typescript-eslint/no-explicit-any': 'error',
-      '@typescript-eslint/no-non-null-assertion': 'error',
-      '@typescript-eslint/ban-ts-comment': 'error',
-    },
-  },
+  ...(await typescript()),
   {
     // Tests repeat themselves, print and do odd things on purpose.
     files: tests,

@@ -6,7 +6,8 @@
 import { pathToFileURL } from 'node:url';
 
 import { calledName, Constants } from './constants.js';
-import { isTest, sources, walk } from './sources.js';
+import { isTest, sources } from './sources.js';
+import { walk } from './walk.js';
 
 const TESTS = new Set(['it', 'test']);
 const VARIANTS = new Set(['only', 'skip', 'todo', 'concurrent', 'serial', 'each']);

@@ -2,7 +2,8 @@
 //     node documentation.js DIR        facts on standard output
 import { pathToFileURL } from 'node:url';
 
-import { isTest, sources, walk } from './sources.js';
+import { isTest, sources } from './sources.js';
+import { walk } from './walk.js';
 
 const FEWEST_WORDS = 2;
 const PLACEHOLDER = /^\W*(todo|fixme|tbd|xxx|description)\b/i;

@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 
 import prettier from 'prettier';
 
-import { sources } from './sources.js';
+import { isTypeScript, sources } from './sources.js';
 
 const LINE_WIDTHS = [80, 100, 120];
 const SETTINGS = {
@@ -56,7 +56,7 @@ export function settings(root) {
 async function unformatted(files, options) {
   const changed = [];
   for (const { path, text } of files) {
-    const parser = /ts$/.test(path) ? 'typescript' : 'babel';
+    const parser = isTypeScript(path) ? 'typescript' : 'babel';
     // What does not parse is the style check's finding.
     const formatted = await prettier.check(text, { ...options, parser }).catch(() => true);
     if (!formatted) changed.push(path);

@@ -2,9 +2,6 @@
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 
-import { Linter } from 'eslint';
-import typescript from 'typescript-eslint';
-
 const SOURCE = /(?<!\.d|\.min)\.[cm]?[jt]s$/;
 const NOT_WRITTEN_HERE = new Set(['.git', 'node_modules', 'coverage']);
 const TEST_FOLDERS = new Set(['__tests__', 'test', 'testing', 'tests']);
@@ -12,6 +9,9 @@ const TEST_FILE = /([._-](test|spec)|^test(-.+)?)\.[cm]?[jt]s$/;
 
 /** Nobody writes more than this in one file by hand. */
 const LARGEST_FILE_BYTES = 1 << 20;
+
+/** Whether a file is written in TypeScript. */
+export const isTypeScript = (path) => /ts$/.test(path);
 
 /** Whether a file is part of the tests rather than of the service. */
 export function isTest(path) {
@@ -27,17 +27,4 @@ export function* sources(root, folder = root) {
     if (!entry.isFile() || !SOURCE.test(entry.name) || lstatSync(path).size > LARGEST_FILE_BYTES) continue;
     yield { path: relative(root, path), text: readFileSync(path, 'utf8') };
   }
-}
-
-/** Walks one source with the visitor that `create` makes of its `sourceCode`. A source that does not parse is not walked. */
-export function walk({ path, text }, create) {
-  const rule = { meta: { schema: [] }, create: ({ sourceCode }) => create(sourceCode) };
-  const config = {
-    files: ['**/*.{js,mjs,cjs,ts,mts,cts}'],
-    languageOptions: { parser: typescript.parser },
-    linterOptions: { noInlineConfig: true },
-    plugins: { assay: { rules: { visit: rule } } },
-    rules: { 'assay/visit': 'error' },
-  };
-  new Linter({ configType: 'flat' }).verify(text, [config], { filename: path });
 }
