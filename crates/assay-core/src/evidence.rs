@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::exercise::{CategoryId, CheckKind, Visibility};
-use crate::fault::Stop;
+use crate::fault::{Stop, Whose};
 use crate::load::LoadSummary;
+use crate::report::CheckStatus;
 
 /// All that is known of one submission after its checks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -76,6 +77,49 @@ impl CheckEvidence {
             logs: Vec::new(),
             notes: Vec::new(),
         }
+    }
+}
+
+impl CheckEvidence {
+    /// How the check ended.
+    pub fn status(&self) -> CheckStatus {
+        let speaks_against = self.tests.iter().any(|test| test.status != TestStatus::Passed)
+            || self.findings.iter().any(|finding| finding.level == Level::Error)
+            || self.load.as_ref().is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok));
+        match self.stop.as_ref().map(Stop::whose) {
+            Some(Whose::Candidate) => CheckStatus::Failed,
+            Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,
+            None if speaks_against => CheckStatus::Failed,
+            None => CheckStatus::Passed,
+        }
+    }
+
+    /// What came of it, in a few words.
+    pub fn summary(&self) -> String {
+        if let Some(stop) = &self.stop {
+            return stop.sentence();
+        }
+        let mut parts = Vec::new();
+        if !self.tests.is_empty() {
+            let n_passed = self.tests.iter().filter(|test| test.status == TestStatus::Passed).count();
+            parts.push(format!("{n_passed} of {} tests passed", self.tests.len()));
+        }
+        if let Some(coverage) = &self.coverage {
+            let (hit, all) = coverage.line_counts();
+            parts.push(format!("{:.0} % of own lines covered", 100.0 * hit as f64 / all.max(1) as f64));
+        }
+        if let Some(load) = &self.load {
+            let p95_ms = load.total.latency.p95_us as f64 / 1000.0;
+            parts.push(format!("p95 {p95_ms:.0} ms, {} of {} failed", load.total.counts.failed(), load.total.counts.scheduled));
+        }
+        if matches!(self.kind, CheckKind::Style | CheckKind::Security) {
+            parts.push(format!("{} findings", self.findings.len()));
+        }
+        if !self.partial_stops.is_empty() {
+            let names: Vec<&str> = self.partial_stops.keys().map(String::as_str).collect();
+            parts.push(format!("not judged: {}", names.join(", ")));
+        }
+        parts.join(", ")
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Evidence, FileCoverage, Finding, LogExcerpt, TestCase, TestStatus};
+use crate::evidence::{CheckEvidence, Evidence, FileCoverage, Finding, LogExcerpt, TestCase};
 use crate::exercise::{CheckKind, Visibility};
-use crate::fault::{Fault, Whose};
+use crate::fault::Fault;
 use crate::load::LoadSummary;
 use crate::scoring::{CategoryScore, Score, Scorecard};
 
@@ -217,16 +217,8 @@ impl Report {
     }
 }
 
-fn check_report(check: &crate::evidence::CheckEvidence) -> CheckReport {
-    let speaks_against = check.tests.iter().any(|test| test.status != TestStatus::Passed)
-        || check.findings.iter().any(|finding| finding.level == crate::evidence::Level::Error)
-        || check.load.as_ref().is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok));
-    let status = match check.stop.as_ref().map(crate::fault::Stop::whose) {
-        Some(Whose::Candidate) => CheckStatus::Failed,
-        Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,
-        None if speaks_against => CheckStatus::Failed,
-        None => CheckStatus::Passed,
-    };
+fn check_report(check: &CheckEvidence) -> CheckReport {
+    let status = check.status();
     CheckReport {
         id: check.id.clone(),
         kind: check.kind,

@@ -164,14 +164,24 @@ pub struct Service {
     pub start: String,
     /// Port that it listens on.
     pub port: u16,
-    /// Command that exits 0 once it is ready.
-    pub ready: String,
+    /// When it counts as ready.
+    pub ready: ServiceReady,
+    /// Folder of its data: in memory, kept when its process restarts.
+    pub data: String,
     /// How long that may take. Default 30 s.
     #[serde(default = "thirty_seconds")]
     pub ready_timeout: Span,
     /// Its environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+}
+
+/// A readiness probe inside the service's container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceReady {
+    /// Command that exits 0 once the service is ready.
+    pub command: String,
 }
 
 fn thirty_seconds() -> Span {
@@ -258,7 +268,7 @@ impl Lint for Toolchain {
 impl Lint for Service {
     fn lint(&self) -> Vec<Problem> {
         let mut problems = lint_head(self.version, &self.name);
-        for (name, text) in [("start", &self.start), ("ready", &self.ready)] {
+        for (name, text) in [("start", &self.start), ("ready.command", &self.ready.command), ("data", &self.data)] {
             if text.trim().is_empty() {
                 problems.push(Problem::new(name, "is empty", "give a command"));
             }
