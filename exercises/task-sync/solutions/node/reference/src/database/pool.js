@@ -3,15 +3,19 @@ import pg from "pg";
 /** More connections would not make PostgreSQL faster: a request holds one for a few milliseconds. */
 const CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 3_000;
-const QUERY_TIMEOUT_MS = 10_000;
+const QUERY_TIMEOUT_MS = 5_000;
 
-/** Socket errors and the SQLSTATEs (57P01…: shutting down, starting up; 53300: too many clients) of a database that is away. */
+/**
+ * Socket errors, and the SQLSTATEs of a database that shuts down or starts up (57P01 to 57P03), has too many clients (53300)
+ * or takes too long (57014).
+ */
 const UNAVAILABLE = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
   "EPIPE",
   "ETIMEDOUT",
   "53300",
+  "57014",
   "57P01",
   "57P02",
   "57P03",
@@ -69,7 +73,7 @@ export async function transaction(pool, work) {
 }
 
 /**
- * Whether an error means that the database is away, rather than that the query was wrong.
+ * Whether an error means that the database cannot answer now, rather than that the query was wrong.
  *
  * @param {Error & {code?: string}} error
  */
