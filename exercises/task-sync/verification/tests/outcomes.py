@@ -31,9 +31,23 @@ def only_conflict(outcome, task_id, server):
     """Fail unless the only change was refused in favour of `server` (a task or None)."""
     same(outcome["applied"], [], "a conflict is not applied")
     same(list(outcome["conflicts"]), [task_id], "a conflict")
-    theirs = outcome["conflicts"][task_id]
     if server is None:
-        same(theirs, None, "the server has no such task")
+        same(outcome["conflicts"][task_id], None, "the server has no such task")
     else:
-        holds(theirs is not None, "the server's task comes back", "null")
-        same(state(theirs), state(server), "the server's task comes back as it is")
+        same(state(server_task(outcome, task_id)), state(server), "the server's task comes back as it is")
+
+
+def server_task(outcome, task_id):
+    """The server's task that a conflict over this id brought back."""
+    holds(task_id in outcome["conflicts"], f"a conflict over {task_id}", sorted(outcome["conflicts"]))
+    task = outcome["conflicts"][task_id]
+    holds(task is not None, "the server's task comes back", "null")
+    return task
+
+
+def versions(outcome, task_ids):
+    """The version of each of these tasks, which all changed since the cursor of the request."""
+    known = {task["id"]: task["version"] for task in outcome["changes"]}
+    missing = [task_id for task_id in task_ids if task_id not in known]
+    same(missing, [], "every task changed after `since` comes back; missing are")
+    return known

@@ -54,7 +54,15 @@ def holds(condition, contract, received):
 def same(received, expected, contract):
     """Fail unless what the latest requests gave is what the contract demands."""
     __tracebackhide__ = True
-    holds(received == expected, f"{contract}: {shown(expected)}", received)
+    if received != expected:
+        if isinstance(received, dict) and isinstance(expected, dict):
+            received, expected = without_agreement(received, expected), without_agreement(expected, received)
+        holds(False, f"{contract}: {shown(expected)}", received)
+
+
+def without_agreement(some, others):
+    """The entries of `some` that are not the same in `others`: what a message about two dicts has to show."""
+    return {name: value for name, value in some.items() if name not in others or others[name] != value}
 
 
 def encoded(document):

@@ -3,7 +3,7 @@
 import pytest
 from malformed import MALFORMED, NEVER_ISSUED
 from offline import Client
-from outcomes import buried, only_applied, only_conflict, stored
+from outcomes import buried, only_applied, only_conflict, server_task, stored
 from service import holds, same
 from shapes import check_task, content, state, states
 from tables import cases
@@ -210,7 +210,7 @@ def test_second_change_conflicts_with_the_first(user, rng):
     same(outcome["applied"], [task["id"]], "the first change is applied")
     now = user.read(task["id"])
     same(now["title"], "two", "the second change is a conflict and writes nothing")
-    same(state(outcome["conflicts"][task["id"]]), state(now), "the server's task comes back as it is")
+    same(state(server_task(outcome, task["id"])), state(now), "the server's task comes back as it is")
 
 
 def test_conflicts_do_not_stop_the_rest(user, rng):

@@ -140,13 +140,14 @@ class User:
         `since` is the cursor of this user's latest synchronisation, unless another is given; None is the beginning.
         """
         __tracebackhide__ = True
-        answer = self.send_sync(*changes, since=self.cursor if since is LATEST else since).expect(
-            200, "a well-formed synchronisation is answered"
-        )
+        answer = self.send_sync(*changes, since=self.cursor if since is LATEST else since)
+        answer.expect(200, "a well-formed synchronisation is answered")
         outcome = answer.json()
         for name in ("applied", "conflicts", "changes", "deleted"):
             answer.ensure(isinstance(outcome.get(name), list), f"the outcome has `{name}`, an array")
         answer.ensure(isinstance(outcome.get("cursor"), str), "the outcome has `cursor`, a string")
+        for name in ("applied", "deleted"):
+            answer.ensure(all(isinstance(one, str) for one in outcome[name]), f"`{name}` is an array of ids")
         for task in outcome["changes"]:
             check_task(answer, task)
         changed = [task["id"] for task in outcome["changes"]]
@@ -156,7 +157,8 @@ class User:
         conflicts = {}
         for conflict in outcome["conflicts"]:
             well_formed = isinstance(conflict, dict) and {"id", "server"} <= conflict.keys()
-            answer.ensure(well_formed, "a conflict has `id` and `server`", conflict)
+            well_formed = well_formed and isinstance(conflict["id"], str)
+            answer.ensure(well_formed, "a conflict has `id`, a string, and `server`", conflict)
             if conflict["server"] is not None:
                 check_task(answer, conflict["server"])
             conflicts[conflict["id"]] = conflict["server"]
