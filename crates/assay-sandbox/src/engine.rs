@@ -1,0 +1,258 @@
+//! The connection to Docker, and how every call to it is made.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::Semaphore;
+
+use crate::policy::Uids;
+use crate::run::Leftovers;
+
+/// The socket of an engine on this machine.
+const LOCAL: &str = "unix:///var/run/docker.sock";
+
+/// Seconds until the client gives up on a call by itself. Longer than any limit of ours, which end calls first.
+const CLIENT_TIMEOUT_S: u64 = 3600;
+
+/// For calls that only look something up or make an entry in a table.
+pub(crate) const QUICK: Duration = Duration::from_secs(30);
+
+/// For calls that start or remove a container: a busy machine takes seconds.
+pub(crate) const SLOW: Duration = Duration::from_secs(60);
+
+/// A connection to Docker. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    docker: Docker,
+    info: EngineInfo,
+    starts: Semaphore,
+    uids: Uids,
+    live_runs: Mutex<HashSet<String>>,
+    leftovers: Mutex<Vec<Leftovers>>,
+}
+
+/// What is known about the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Of the Docker daemon.
+    pub version: String,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Processors of its machine.
+    pub cpus: u32,
+    /// Memory of its machine.
+    pub memory_bytes: u64,
+}
+
+/// Why there is no connection to an engine.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address is of no known form.
+    #[error(
+        "{address:?} is not the address of a container engine (it looks like {LOCAL} or tcp://127.0.0.1:2375)"
+    )]
+    Address {
+        /// As given.
+        address: String,
+    },
+    /// Nothing useful answers there.
+    #[error("no container engine at {address} (is it running, and may this user talk to it?): {source}")]
+    Engine {
+        /// As given, or the default.
+        address: String,
+        /// What happened.
+        source: EngineError,
+    },
+}
+
+/// Why a call to the engine failed. Never the doing of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine cannot be reached, or answers nonsense.
+    #[error("cannot {operation}: the container engine does not answer: {detail}")]
+    Unreachable {
+        /// What was wanted.
+        operation: &'static str,
+        /// What the client says.
+        detail: String,
+    },
+    /// The engine took too long.
+    #[error("cannot {operation}: the container engine took longer than {}", seconds(.after))]
+    TimedOut {
+        /// What was wanted.
+        operation: &'static str,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The engine answered with an error.
+    #[error("cannot {operation}: the container engine says: {message} (status {status})")]
+    Refused {
+        /// What was wanted.
+        operation: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+}
+
+impl EngineError {
+    /// Whether the engine says that there is no such thing.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+}
+
+impl Engine {
+    /// Connects to the engine at an address, or to the local one.
+    ///
+    /// # Errors
+    /// When the address has a wrong form, or no engine answers there.
+    pub async fn connect(address: Option<&str>) -> Result<Self, ConnectError> {
+        let address = address.unwrap_or(LOCAL);
+        let failed = |source| ConnectError::Engine {
+            address: address.to_owned(),
+            source,
+        };
+        let docker = if address.starts_with("unix://") {
+            Docker::connect_with_unix(address, CLIENT_TIMEOUT_S, API_DEFAULT_VERSION)
+        } else if address.starts_with("tcp://") || address.starts_with("http://") {
+            Docker::connect_with_http(address, CLIENT_TIMEOUT_S, API_DEFAULT_VERSION)
+        } else {
+            return Err(ConnectError::Address {
+                address: address.to_owned(),
+            });
+        };
+        let docker = docker.map_err(|error| failed(translate("connect", error)))?;
+        let docker = call("connect", QUICK, docker.negotiate_version())
+            .await
+            .map_err(failed)?;
+        let info = call("ask for its properties", QUICK, docker.info())
+            .await
+            .map_err(failed)?;
+        let info = EngineInfo {
+            version: info.server_version.unwrap_or_default(),
+            cgroup_version: match info.cgroup_version {
+                Some(bollard::models::SystemInfoCgroupVersionEnum::_2) => 2,
+                _ => 1,
+            },
+            cpus: info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1),
+            memory_bytes: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                starts: Semaphore::new(info.cpus as usize),
+                docker,
+                info,
+                uids: Uids::new(std::process::id()),
+                live_runs: Mutex::default(),
+                leftovers: Mutex::default(),
+            }),
+        })
+    }
+
+    /// What is known about the engine.
+    pub fn info(&self) -> &EngineInfo {
+        &self.inner.info
+    }
+
+    pub(crate) fn docker(&self) -> &Docker {
+        &self.inner.docker
+    }
+
+    pub(crate) fn uids(&self) -> &Uids {
+        &self.inner.uids
+    }
+
+    /// As many containers start at once as there are processors; more only slow each other down.
+    pub(crate) fn starts(&self) -> &Semaphore {
+        &self.inner.starts
+    }
+
+    /// The runs of this process that must not be swept. False when this one was there before.
+    pub(crate) fn begin_run(&self, id: &str) -> bool {
+        locked(&self.inner.live_runs).insert(id.to_owned())
+    }
+
+    pub(crate) fn end_run(&self, id: &str) {
+        locked(&self.inner.live_runs).remove(id);
+    }
+
+    pub(crate) fn is_live(&self, run: &str) -> bool {
+        locked(&self.inner.live_runs).contains(run)
+    }
+
+    /// Hands what a run could not remove to the next sweep.
+    pub(crate) fn leave(&self, leftovers: Leftovers) {
+        locked(&self.inner.leftovers).push(leftovers);
+    }
+
+    pub(crate) fn take_leftovers(&self) -> Vec<Leftovers> {
+        std::mem::take(&mut locked(&self.inner.leftovers))
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("info", &self.inner.info)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes one call to the engine, within a time limit.
+pub(crate) async fn call<T>(
+    operation: &'static str,
+    limit: Duration,
+    call: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| translate(operation, error)),
+        Err(_) => Err(EngineError::TimedOut {
+            operation,
+            after: limit,
+        }),
+    }
+}
+
+/// Words the client's error in our terms.
+pub(crate) fn translate(operation: &'static str, error: bollard::errors::Error) -> EngineError {
+    use bollard::errors::Error;
+    match error {
+        Error::DockerResponseServerError { status_code, message } => EngineError::Refused {
+            operation,
+            status: status_code,
+            message,
+        },
+        error => EngineError::Unreachable {
+            operation,
+            detail: with_causes(&error),
+        },
+    }
+}
+
+/// An error and its causes on one line; the outermost alone often says nothing.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn seconds(duration: &Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+/// Locks a mutex whose content stays sound even when a thread panicked while it held it.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,279 @@
+//! What a container may do: the only maker of a container's configuration.
+//!
+//! Every container gets a numeric user of its own, no capability, no new privileges, a system call filter (an
+//! allow-list, `seccomp.json`), a read-only root file system, no network but the loopback of its pod, private IPC,
+//! PID and cgroup namespaces, bounded memory without swap, and bounded processes, files, shared memory and temporary
+//! space. There is no way to ask for less.
+
+mod uids;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+};
+
+use crate::engine::Engine;
+
+pub(crate) use uids::{UidLease, Uids};
+
+/// The system calls that are allowed. It began as moby's default profile and leaves out what a backend service has no
+/// use for: `io_uring`, `ptrace`, message queues, foreign socket families (`AF_VSOCK`, `AF_ALG`, …), foreign architectures.
+const SECCOMP: &str = include_str!("seccomp.json");
+
+/// Where the agent is in every container.
+pub(crate) const AGENT: &str = "/assay/drive";
+
+/// The directory that holds the agent, and into which its volume is mounted.
+pub(crate) const AGENT_DIRECTORY: &str = "/assay";
+
+/// Files in the temporary file system.
+const TMP_INODES: u64 = 8192;
+
+/// What a container may use. There is no default on purpose: what is not thought about is not bounded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Memory of all processes together, with what they put into tmpfs; there is no swap.
+    pub memory_bytes: u64,
+    /// Processors, such as 1.5.
+    pub cpus: f64,
+    /// Which processors, such as `0` or `1-3`; none = any.
+    pub cpuset: Option<String>,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Open files of one process.
+    pub open_files: u32,
+    /// The size of one file.
+    pub file_bytes: u64,
+    /// The content of `/tmp`.
+    pub tmp_bytes: u64,
+    /// The content of `/dev/shm`.
+    pub shm_bytes: u64,
+}
+
+/// A bounded file system in memory that belongs to one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tmpfs {
+    /// Absolute path.
+    pub path: String,
+    /// Its content.
+    pub bytes: u64,
+    /// Its files and directories.
+    pub inodes: u64,
+    /// Whether programs may be run from it.
+    pub exec: bool,
+}
+
+/// Which network a container lives in. No other can be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// One of its own, with nothing but loopback.
+    Own,
+    /// The one of the container with this id.
+    Of(String),
+}
+
+/// What differs from container to container.
+pub(crate) struct Shape<'a> {
+    pub(crate) image: &'a str,
+    pub(crate) uid: u32,
+    pub(crate) env: &'a BTreeMap<String, String>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) tmpfs: &'a [Tmpfs],
+    pub(crate) limits: &'a Limits,
+    pub(crate) network: Network,
+    pub(crate) labels: HashMap<String, String>,
+}
+
+/// The configuration of a container of this shape.
+pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
+    let Shape {
+        image,
+        uid,
+        env,
+        mounts,
+        tmpfs,
+        limits,
+        network,
+        labels,
+    } = shape;
+    let mut env: Vec<String> = env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    env.push("HOME=/tmp".to_owned());
+    let tmp = Tmpfs {
+        path: "/tmp".to_owned(),
+        bytes: limits.tmp_bytes,
+        inodes: TMP_INODES,
+        exec: false,
+    };
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        user: Some(format!("{uid}:{uid}")),
+        entrypoint: Some(vec![AGENT.to_owned()]),
+        cmd: Some(vec!["serve".to_owned()]),
+        working_dir: Some("/".to_owned()),
+        env: Some(env),
+        labels: Some(labels),
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..HealthConfig::default()
+        }),
+        stop_timeout: Some(1),
+        tty: Some(false),
+        // The end of the attachment is the end of standard input, which is the end of the agent: the containers of a
+        // process that died stop by themselves.
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        host_config: Some(HostConfig {
+            network_mode: Some(match network {
+                Network::Own => "none".to_owned(),
+                Network::Of(id) => format!("container:{id}"),
+            }),
+            readonly_rootfs: Some(true),
+            privileged: Some(false),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={SECCOMP}")]),
+            ipc_mode: Some("private".to_owned()),
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+            memory: Some(signed(limits.memory_bytes)),
+            memory_swap: Some(signed(limits.memory_bytes)),
+            oom_kill_disable: Some(false),
+            oom_score_adj: Some(500),
+            nano_cpus: Some(nano_cpus(limits.cpus)),
+            cpuset_cpus: limits.cpuset.clone(),
+            pids_limit: Some(i64::from(limits.pids)),
+            ulimits: Some(ulimits(limits)),
+            shm_size: Some(signed(limits.shm_bytes)),
+            tmpfs: Some(std::iter::once(&tmp).chain(tmpfs).map(tmpfs_option).collect()),
+            mounts: Some(mounts),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
+            // The agent is the first process and reaps orphans itself. Docker's own init would be a process of the
+            // candidate's user through which the agent's pipes could be opened.
+            init: Some(false),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            auto_remove: Some(false),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// On cgroup version 1, the memory that a container's TCP buffers may take. They are outside its memory limit there.
+const SOCKET_BYTES: u64 = 16 << 20;
+
+/// Bounds the memory of a container's TCP buffers, where the kernel does not count it as the container's and the engine
+/// offers no way to: cgroup version 1, an engine on this machine, and the right to change its groups.
+pub(crate) fn limit_socket_memory(engine: &Engine, id: &str) {
+    if engine.info().cgroup_version == 1 {
+        let file = format!("/sys/fs/cgroup/memory/docker/{id}/memory.kmem.tcp.limit_in_bytes");
+        if let Err(error) = std::fs::write(file, SOCKET_BYTES.to_string()) {
+            tracing::debug!(container = id, %error, "the memory of TCP buffers is not bounded");
+        }
+    }
+}
+
+fn ulimits(limits: &Limits) -> Vec<ResourcesUlimits> {
+    // No limit on the number of processes here: the kernel counts it per user of the machine.
+    [
+        ("core", 0),
+        ("fsize", signed(limits.file_bytes)),
+        ("memlock", 64 << 10),
+        ("msgqueue", 0),
+        ("nofile", i64::from(limits.open_files)),
+    ]
+    .map(|(name, value)| ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: Some(value),
+        hard: Some(value),
+    })
+    .into()
+}
+
+fn tmpfs_option(tmpfs: &Tmpfs) -> (String, String) {
+    let exec = if tmpfs.exec { "exec" } else { "noexec" };
+    let Tmpfs { bytes, inodes, .. } = tmpfs;
+    (
+        tmpfs.path.clone(),
+        format!("rw,nosuid,nodev,{exec},size={bytes},nr_inodes={inodes},mode=1777"),
+    )
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float is clamped to the integer's range when cast"
+)]
+fn nano_cpus(cpus: f64) -> i64 {
+    (cpus * 1e9) as i64
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_is_an_allow_list_without_the_calls_that_reach_past_the_container() {
+        let profile: serde_json::Value = serde_json::from_str(SECCOMP).unwrap();
+        assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");
+        let rules = profile["syscalls"].as_array().unwrap();
+        let named = |name: &str| {
+            rules
+                .iter()
+                .filter(move |rule| rule["names"].as_array().unwrap().contains(&name.into()))
+        };
+        for forbidden in [
+            "ptrace",
+            "process_vm_readv",
+            "process_vm_writev",
+            "io_uring_setup",
+            "io_uring_enter",
+            "bpf",
+            "keyctl",
+            "add_key",
+            "mount",
+            "umount2",
+            "unshare",
+            "setns",
+            "pivot_root",
+            "userfaultfd",
+            "perf_event_open",
+            "open_by_handle_at",
+            "kcmp",
+            "pidfd_getfd",
+            "mq_open",
+            "vmsplice",
+            "modify_ldt",
+            "memfd_secret",
+            "socketcall",
+            "chroot",
+            "reboot",
+            "syslog",
+            "init_module",
+            "iopl",
+        ] {
+            assert_eq!(named(forbidden).count(), 0, "{forbidden}");
+        }
+        let unconditional = |name| named(name).any(|rule| rule.get("args").is_none());
+        assert!(unconditional("openat2") && unconditional("execve"));
+        assert!(!unconditional("socket") && !unconditional("clone") && !unconditional("personality"));
+        let families: Vec<i64> = named("socket")
+            .map(|rule| rule["args"][0]["value"].as_i64().unwrap())
+            .collect();
+        assert_eq!(families, [1, 2, 10, 16]);
+    }
+}
