@@ -19,13 +19,13 @@ use super::progress::Say;
 use super::record::{HistogramError, Names, Record};
 use super::script::{Script, ScriptError};
 use super::service::Service;
-use super::steps;
+use super::steps::Steps;
 use super::users::User;
 
 /// A measurement is not valid when one in a hundred arrivals was noticed later than this...
 const LATENESS_FLOOR_US: u64 = 2_000;
 /// ...and also later than this share of the tightest limit on a duration.
-const LATENESS_SHARE: f64 = 0.05;
+const LATENESS_SHARE: f64 = 0.1;
 
 /// Why a job could not be carried out. Never the candidate's fault.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,13 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
         ..LoadSummary::default()
     };
     let concurrency = usize::try_from(plan.users.concurrency.max(1)).unwrap_or(usize::MAX);
-    summary.setup = steps::set_up(&service, &setup, job.seed, concurrency, say).await?;
+    let steps = Steps {
+        service: &service,
+        steps: &setup,
+        seed: job.seed,
+        concurrency,
+    };
+    summary.setup = steps.set_up(say).await?;
     if !summary.was_set_up() {
         return Ok(summary);
     }
@@ -122,7 +128,13 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
         ..summary.sender
     };
     summary.invalid = too_late(lateness_p99_us, &thresholds).into_iter().collect();
-    summary.verification = steps::verify(&flow.service, &verify, job.seed, say).await?;
+    let steps = Steps {
+        service: &flow.service,
+        steps: &verify,
+        seed: job.seed,
+        concurrency,
+    };
+    summary.verification = steps.verify(say).await?;
     Ok(summary)
 }
 
@@ -215,8 +227,8 @@ mod tests {
             too_late(2_100, &strict).unwrap(),
             "the generator was short of CPU: it noticed one in a hundred arrivals over 2.1 ms late, 2.0 ms are allowed"
         );
-        assert_eq!(too_late(10_000, &lax), None);
-        assert!(too_late(10_001, &lax).is_some());
+        assert_eq!(too_late(20_000, &lax), None);
+        assert!(too_late(20_001, &lax).is_some());
         assert!(too_late(2_001, &[]).is_some());
     }
 }

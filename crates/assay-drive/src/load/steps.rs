@@ -1,7 +1,6 @@
 //! What is done once for each user, outside the measurement: the set-up before it and the verification after it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
@@ -18,117 +17,119 @@ use super::users::User;
 const SETUP_STREAM: u64 = 1 << 62;
 const VERIFY_STREAM: u64 = 1 << 61;
 
-/// Makes the users, some at a time; the first failure ends it.
-pub(super) async fn set_up(
-    service: &Service,
-    steps: &[ScriptStep],
-    seed: u64,
-    concurrency: usize,
-    say: Say<'_>,
-) -> io::Result<Setup> {
-    let began = Instant::now();
-    let mut setup = Setup::default();
-    let mut progress = Progress::of("setup", say);
-    let mut waiting = service.users.iter();
-    let mut under_way = FuturesUnordered::new();
-    loop {
-        while under_way.len() < concurrency && setup.failed.is_empty() {
-            let Some(user) = waiting.next() else { break };
-            under_way.push(set_up_user(service, steps, seed, user));
+/// A list of steps, to be done for each user.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steps<'a> {
+    pub(super) service: &'a Service,
+    pub(super) steps: &'a [ScriptStep],
+    pub(super) seed: u64,
+    /// Users at the same time.
+    pub(super) concurrency: usize,
+}
+
+/// What came of one request of one user.
+struct Done {
+    step: usize,
+    failure: Option<CheckFailure>,
+}
+
+impl Steps<'_> {
+    /// Makes the users; the first failure ends it.
+    pub(super) async fn set_up(self, say: Say<'_>) -> io::Result<Setup> {
+        let began = Instant::now();
+        let mut setup = Setup::default();
+        let all = self.walk(SETUP_STREAM, true, Progress::of("setup", say));
+        for done in all.await? {
+            setup.requests += u64::try_from(done.len()).unwrap_or(u64::MAX);
+            match done.into_iter().find_map(|done| done.failure) {
+                None => setup.users += 1,
+                Some(failure) if setup.failed.len() < LoadSummary::MAX_EXAMPLES => setup.failed.push(failure),
+                Some(_) => (),
+            }
         }
-        tokio::select! {
-            ended = under_way.next() => match ended {
-                None => break,
-                Some((requests, outcome)) => {
-                    setup.requests += requests;
-                    match outcome {
-                        Ok(()) => setup.users += 1,
-                        Err(failure) if setup.failed.len() < LoadSummary::MAX_EXAMPLES => setup.failed.push(failure),
-                        Err(_) => (),
+        setup.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(setup)
+    }
+
+    /// Makes the last requests for each user.
+    pub(super) async fn verify(self, say: Say<'_>) -> io::Result<Vec<Verification>> {
+        let named = |step: &ScriptStep| Verification {
+            name: step.endpoint.name.clone(),
+            passed: 0,
+            failed: 0,
+            examples: Vec::new(),
+        };
+        let mut verified: Vec<Verification> = self.steps.iter().map(named).collect();
+        let all = self.walk(VERIFY_STREAM, false, Progress::of("verify", say));
+        for Done { step, failure } in all.await?.into_iter().flatten() {
+            let Some(verified) = verified.get_mut(step) else {
+                continue;
+            };
+            let Some(failure) = failure else {
+                verified.passed += 1;
+                continue;
+            };
+            verified.failed += 1;
+            if verified.examples.len() < LoadSummary::MAX_EXAMPLES {
+                verified.examples.push(failure);
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Does the steps for all users, some at a time, and says for each user what came of each request.
+    async fn walk(
+        self,
+        stream: u64,
+        end_at_failure: bool,
+        mut progress: Progress<'_>,
+    ) -> io::Result<Vec<Vec<Done>>> {
+        let mut waiting = self.service.users.iter();
+        let mut under_way = FuturesUnordered::new();
+        let (mut all, mut tally) = (Vec::new(), Tally::default());
+        loop {
+            while under_way.len() < self.concurrency && !(end_at_failure && tally.errors > 0) {
+                let Some(user) = waiting.next() else { break };
+                under_way.push(self.walk_user(user, stream, end_at_failure));
+            }
+            tokio::select! {
+                ended = under_way.next() => {
+                    let Some(done) = ended else { return Ok(all) };
+                    for Done { failure, .. } in &done {
+                        tally.sent += 1;
+                        *if failure.is_none() { &mut tally.ok } else { &mut tally.errors } += 1;
                     }
+                    all.push(done);
                 }
-            },
-            () = progress.due() => {
-                let errors = u64::try_from(setup.failed.len()).unwrap_or(u64::MAX);
-                progress.say(Tally { sent: setup.requests, ok: setup.requests - errors, errors })?;
+                () = progress.due() => progress.say(tally)?,
             }
         }
     }
-    setup.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(setup)
-}
 
-/// How many requests were made, and the failure that ended it.
-async fn set_up_user(
-    service: &Service,
-    steps: &[ScriptStep],
-    seed: u64,
-    user: &RefCell<User>,
-) -> (u64, Result<(), CheckFailure>) {
-    let mut dice = Dice::new(seed, SETUP_STREAM | u64::from(user.borrow().number));
-    let mut requests = 0;
-    for step in steps {
-        for _ in 0..step.repeat {
-            requests += 1;
-            let (_, fate) = service.ask(&step.endpoint, user, &mut dice, true).await;
-            if let Err(message) = message_of(fate) {
-                return (requests, Err(example(&step.endpoint.name, &message)));
-            }
-        }
-    }
-    (requests, Ok(()))
-}
-
-/// Makes the last requests for each user, one user after the other: it is no load.
-pub(super) async fn verify(
-    service: &Service,
-    steps: &[ScriptStep],
-    seed: u64,
-    say: Say<'_>,
-) -> io::Result<Vec<Verification>> {
-    let mut progress = Progress::of("verify", say);
-    let mut tally = Tally::default();
-    let mut verified: BTreeMap<usize, Verification> = BTreeMap::new();
-    for user in &service.users {
-        let mut dice = Dice::new(seed, VERIFY_STREAM | u64::from(user.borrow().number));
-        for (i, step) in steps.iter().enumerate() {
-            let name = step.endpoint.name.clone();
-            let all = verified.entry(i).or_insert_with(|| Verification {
-                name,
-                passed: 0,
-                failed: 0,
-                examples: Vec::new(),
-            });
+    async fn walk_user(self, user: &RefCell<User>, stream: u64, end_at_failure: bool) -> Vec<Done> {
+        let number = user.borrow().number;
+        let mut dice = Dice::new(self.seed, stream | u64::from(number));
+        let mut all = Vec::new();
+        for (i, step) in self.steps.iter().enumerate() {
             for _ in 0..step.repeat {
-                let ask = service.ask(&step.endpoint, user, &mut dice, true);
-                tokio::pin!(ask);
-                let (_, fate) = loop {
-                    tokio::select! {
-                        outcome = &mut ask => break outcome,
-                        () = progress.due() => progress.say(tally)?,
-                    }
+                let (_, fate) = self.service.ask(&step.endpoint, user, &mut dice, true).await;
+                let failure = match fate {
+                    Fate::Ok { .. } => None,
+                    Fate::Error { message, .. } => Some(message),
+                    Fate::Dropped | Fate::Unsent => Some("it was never sent".to_owned()),
                 };
-                tally.sent += 1;
-                match message_of(fate) {
-                    Ok(()) => (all.passed, tally.ok) = (all.passed + 1, tally.ok + 1),
-                    Err(message) => {
-                        (all.failed, tally.errors) = (all.failed + 1, tally.errors + 1);
-                        if all.examples.len() < LoadSummary::MAX_EXAMPLES {
-                            let name = format!("{}, user {}", step.endpoint.name, user.borrow().number);
-                            all.examples.push(example(&name, &message));
-                        }
-                    }
+                let failed = failure.is_some();
+                let named =
+                    |message: String| example(&step.endpoint.name, &format!("user {number}: {message}"));
+                all.push(Done {
+                    step: i,
+                    failure: failure.map(named),
+                });
+                if failed && end_at_failure {
+                    return all;
                 }
             }
         }
-    }
-    Ok(verified.into_values().collect())
-}
-
-fn message_of(fate: Fate) -> Result<(), String> {
-    match fate {
-        Fate::Ok { .. } => Ok(()),
-        Fate::Error { message, .. } => Err(message),
-        Fate::Dropped | Fate::Unsent => Err("it was never sent".to_owned()),
+        all
     }
 }

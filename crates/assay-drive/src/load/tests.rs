@@ -260,7 +260,9 @@ fn a_service_that_is_not_there_is_refused() {
     assert!(!summary.was_set_up());
     assert_eq!(summary.setup.failed[0].name, "log in");
     assert!(
-        summary.setup.failed[0].message.starts_with("no connection: "),
+        summary.setup.failed[0]
+            .message
+            .starts_with("user 1: no connection: "),
         "{:?}",
         summary.setup
     );
