@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use git2::{ObjectType, Oid};
+use git2::{ErrorClass, ObjectType, Oid};
 
 /// Largest commit or tag object, in bytes. What is larger is no commit for us.
 pub(crate) const MAX_COMMIT_BYTES: usize = 1 << 20;
@@ -100,7 +100,13 @@ impl ReadError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Missing(_) | Self::Kind(_) | Self::TooLarge { .. } => Blame::Candidate,
-            Self::Git(_) => Blame::Platform,
+            // What git let pass and libgit2 cannot parse will not be parsed the next time either.
+            Self::Git(error) => match error.class() {
+                ErrorClass::Tree | ErrorClass::Object | ErrorClass::Tag | ErrorClass::Invalid => {
+                    Blame::Candidate
+                }
+                _ => Blame::Platform,
+            },
         }
     }
 }

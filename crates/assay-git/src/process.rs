@@ -150,7 +150,7 @@ fn command(invocation: &Invocation<'_>) -> Command {
         .env("PATH", SEARCH_PATH)
         .env("HOME", "/nonexistent")
         .env("LC_ALL", "C")
-        .env("GIT_DIR", invocation.git_dir)
+        .env("GIT_DIR", ".")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_ATTR_NOSYSTEM", "1")

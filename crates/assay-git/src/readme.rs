@@ -1,5 +1,7 @@
 //! What a README tells somebody who wants to run and test the work.
 
+use crate::{Entry, Tree};
+
 /// What was found in a README.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Instructions {
@@ -109,6 +111,26 @@ const NEITHER: &[&str] = &[
     "pnpm install",
 ];
 
+/// The README at the root: `README.md` before others, such as `readme.rst` or `README`.
+pub fn find(tree: &Tree) -> Option<&Entry> {
+    let is_markdown = |entry: &Entry| {
+        let name = entry.path.to_ascii_lowercase();
+        let ending = name.strip_prefix("readme")?;
+        ["", ".md", ".markdown", ".rst", ".adoc", ".txt"]
+            .contains(&ending)
+            .then_some(ending == ".md")
+    };
+    let readmes = tree
+        .files
+        .iter()
+        .filter_map(|entry| Some((is_markdown(entry)?, entry)));
+    // Of equals the first: `max_by_key` would give the last.
+    readmes
+        .rev()
+        .max_by_key(|(is_markdown, _)| *is_markdown)
+        .map(|(_, entry)| entry)
+}
+
 /// Reads a README: Markdown, reStructuredText or plain text.
 ///
 /// A command counts where a reader would copy it: in a block of code, in backticks, or behind a prompt (`$`). So
@@ -181,6 +203,33 @@ fn without_prelude(command: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ObjectId;
+
+    #[test]
+    fn the_readme_among_the_files() {
+        let find = |paths: &[&str]| {
+            let entry = |path: &&str| Entry {
+                path: (*path).to_owned(),
+                executable: false,
+                size: 0,
+                id: ObjectId::of_file(b"").unwrap(),
+                is_lfs_pointer: false,
+            };
+            let tree = Tree {
+                files: paths.iter().map(entry).collect(),
+                left_out: Vec::new(),
+            };
+            super::find(&tree).map(|entry| entry.path.clone())
+        };
+        for (paths, expected) in [
+            (&["README", "README.md", "README.rst"][..], Some("README.md")),
+            (&["README.rst", "app.py"], Some("README.rst")),
+            (&["README.MD", "readme.md"], Some("README.MD")),
+            (&["docs/README.md", "README.py", "READMEFIRST.md"], None),
+        ] {
+            assert_eq!(find(paths).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn what_readmes_say() {

@@ -2,6 +2,12 @@
 //!
 //! Pure judgements. Merges and the commit of the template are not judged.
 
+mod generated;
+mod message;
+
+pub use self::generated::generated_by;
+pub use self::message::says_nothing;
+
 use std::collections::BTreeMap;
 
 use assay_core::evidence::{Finding, Level};
@@ -17,176 +23,8 @@ pub const TOOL: &str = "history";
 const HUGE_COMMIT_LINES: usize = 400;
 /// A file from this size on is large for a repository of source code, in bytes.
 const LARGE_FILE_BYTES: u64 = 1_000_000;
-/// A body of this many bytes makes up for a subject that says nothing.
-const TELLING_BODY_BYTES: usize = 40;
 /// Most commits and most files that are named one by one.
 const MAX_NAMED: usize = 20;
-
-/// Words that say nothing by themselves, nor next to each other.
-const EMPTY_WORDS: &[&str] = &[
-    "a",
-    "add",
-    "added",
-    "again",
-    "all",
-    "and",
-    "asd",
-    "asdf",
-    "asdfasdf",
-    "big",
-    "bit",
-    "blah",
-    "bug",
-    "bugfix",
-    "bugs",
-    "change",
-    "changed",
-    "changes",
-    "chore",
-    "clean",
-    "cleanup",
-    "code",
-    "commit",
-    "commits",
-    "done",
-    "edit",
-    "edits",
-    "end",
-    "feat",
-    "few",
-    "file",
-    "files",
-    "final",
-    "finally",
-    "finish",
-    "finished",
-    "first",
-    "fix",
-    "fixed",
-    "fixes",
-    "fixing",
-    "foo",
-    "formatting",
-    "hopefully",
-    "i",
-    "improve",
-    "improved",
-    "improvements",
-    "in",
-    "initial",
-    "issue",
-    "issues",
-    "it",
-    "last",
-    "latest",
-    "little",
-    "minor",
-    "misc",
-    "modified",
-    "modify",
-    "more",
-    "my",
-    "new",
-    "now",
-    "of",
-    "oops",
-    "other",
-    "please",
-    "problem",
-    "progress",
-    "project",
-    "push",
-    "qwerty",
-    "refactor",
-    "refactored",
-    "refactoring",
-    "save",
-    "second",
-    "small",
-    "some",
-    "still",
-    "stuff",
-    "submission",
-    "task",
-    "temp",
-    "test",
-    "testing",
-    "tests",
-    "the",
-    "thing",
-    "things",
-    "this",
-    "tmp",
-    "to",
-    "try",
-    "trying",
-    "tweak",
-    "tweaks",
-    "typo",
-    "typos",
-    "up",
-    "update",
-    "updated",
-    "updates",
-    "updating",
-    "various",
-    "version",
-    "wip",
-    "work",
-    "working",
-    "works",
-    "xxx",
-];
-
-/// Directories that tools make, at any depth.
-const GENERATED_DIRECTORIES: &[&str] = &[
-    "node_modules",
-    "__pycache__",
-    ".venv",
-    "venv",
-    "site-packages",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".tox",
-    ".nyc_output",
-    ".idea",
-    ".vs",
-    ".gradle",
-    ".next",
-    "htmlcov",
-    ".hypothesis",
-    ".eggs",
-    "__MACOSX",
-];
-
-/// Directories that tools make at the root, and that could be something else below it.
-const GENERATED_AT_ROOT: &[&str] = &["dist", "coverage", "logs", "target", ".cache"];
-
-/// Files that tools, editors and systems make.
-const GENERATED_FILES: &[&str] = &[
-    ".DS_Store",
-    "Thumbs.db",
-    "desktop.ini",
-    ".env",
-    ".coverage",
-    "npm-debug.log",
-    "nohup.out",
-];
-
-/// Endings of files that tools, editors and systems make.
-const GENERATED_ENDINGS: &[&str] = &[
-    ".pyc",
-    ".pyo",
-    ".log",
-    ".swp",
-    ".swo",
-    ".orig",
-    ".rej",
-    ".class",
-    ".o",
-    ".egg-info",
-];
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -212,56 +50,6 @@ pub fn findings(check: &str, submission: Submission<'_>) -> Vec<Finding> {
     findings.generated_files(submission);
     findings.large_files(submission);
     findings.found
-}
-
-/// Why a commit's message says nothing, where that is so.
-pub fn says_nothing(commit: &Commit) -> Option<&'static str> {
-    if commit.subject.is_empty() {
-        return Some("it is empty");
-    }
-    if commit.body_bytes >= TELLING_BODY_BYTES || (commit.is_root && is_initial(&commit.subject)) {
-        return None;
-    }
-    let words = words(&commit.subject);
-    if words.len() < 2 {
-        return Some("it is a single word");
-    }
-    let is_empty = |word: &String| {
-        EMPTY_WORDS.contains(&word.as_str()) || word.chars().all(|c| c.is_ascii_digit()) || is_mashed(word)
-    };
-    words
-        .iter()
-        .all(is_empty)
-        .then_some("it does not say what was changed")
-}
-
-/// The tool, editor or system that leaves such a path behind, as a name for people (`node_modules/`, `*.pyc`).
-///
-/// A path of a directory ends in `/`.
-pub fn generated_by(path: &str) -> Option<String> {
-    let mut components = path.split('/').peekable();
-    let mut is_root = true;
-    while let Some(component) = components.next() {
-        let is_directory = components.peek().is_some();
-        if is_directory && GENERATED_DIRECTORIES.contains(&component)
-            || is_directory && is_root && GENERATED_AT_ROOT.contains(&component)
-            || is_directory && component.ends_with(".egg-info")
-        {
-            return Some(format!("{component}/"));
-        }
-        if !is_directory && GENERATED_FILES.contains(&component) {
-            return Some(component.to_owned());
-        }
-        if !is_directory
-            && let Some(ending) = GENERATED_ENDINGS
-                .iter()
-                .find(|ending| component.ends_with(*ending))
-        {
-            return Some(format!("*{ending}"));
-        }
-        is_root = false;
-    }
-    None
 }
 
 struct Findings<'a> {
@@ -395,42 +183,6 @@ fn judged(submission: Submission<'_>) -> impl Iterator<Item = &Commit> {
         .filter(move |commit| !commit.is_merge && Some(commit.id) != submission.seed)
 }
 
-fn is_initial(subject: &str) -> bool {
-    let subject = subject.to_lowercase();
-    subject.starts_with("initial") || subject.starts_with("first")
-}
-
-/// The words of a subject, in lower case and without a prefix such as `feat(api):`. Where a script has no spaces, every
-/// character is a word.
-fn words(subject: &str) -> Vec<String> {
-    let subject = subject.to_lowercase();
-    let subject = match subject.split_once(": ") {
-        Some((prefix, rest)) if !prefix.contains(' ') => rest,
-        _ => &subject,
-    };
-    let mut words = Vec::new();
-    for word in subject
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        match word.chars().all(|c| c >= '\u{2e80}') {
-            true => words.extend(word.chars().map(String::from)),
-            false => words.push(word.to_owned()),
-        }
-    }
-    words
-}
-
-/// `aaaa`, `hjkl`: at most two different characters, or no vowel in a long word.
-fn is_mashed(word: &str) -> bool {
-    let mut distinct: Vec<char> = word.chars().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    word.len() >= 3
-        && word.is_ascii()
-        && (distinct.len() == 1 || word.len() >= 5 && !word.contains(['a', 'e', 'i', 'o', 'u', 'y']))
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -452,87 +204,6 @@ mod tests {
             }),
             is_merge: false,
             is_root: false,
-        }
-    }
-
-    #[test]
-    fn messages_that_say_something() {
-        for subject in [
-            "Add keyset pagination",
-            "fix: refuse tokens without an expiry",
-            "Fix login",
-            "Update README",
-            "Refactor sync loop",
-            "Test tombstones",
-            "修复登录错误",
-            "Исправить вход",
-            "Revert \"Add cache\"",
-            "feat(api): cursors for lists",
-            "GET /tasks/{id}",
-        ] {
-            assert_eq!(says_nothing(&commit(subject)), None, "{subject}");
-        }
-        assert_eq!(
-            says_nothing(&Commit {
-                body_bytes: 200,
-                ..commit("Fix")
-            }),
-            None
-        );
-        assert_eq!(
-            says_nothing(&Commit {
-                is_root: true,
-                ..commit("Initial commit")
-            }),
-            None
-        );
-    }
-
-    #[test]
-    fn messages_that_say_nothing() {
-        for (subject, why) in [
-            ("", "it is empty"),
-            ("wip", "it is a single word"),
-            ("fix", "it is a single word"),
-            ("feat: stuff", "it is a single word"),
-            ("...", "it is a single word"),
-            ("asdf", "it is a single word"),
-            ("Refactoring", "it is a single word"),
-            ("Initial commit", "it does not say what was changed"),
-            ("more fixes", "it does not say what was changed"),
-            ("final commit 2", "it does not say what was changed"),
-            ("fix the bug", "it does not say what was changed"),
-            ("Update code.", "it does not say what was changed"),
-            ("WIP WIP", "it does not say what was changed"),
-            ("aaaa bbbb", "it does not say what was changed"),
-            ("hgfdk lkjhg", "it does not say what was changed"),
-        ] {
-            assert_eq!(says_nothing(&commit(subject)), Some(why), "{subject}");
-        }
-    }
-
-    #[test]
-    fn paths_that_tools_leave_behind() {
-        for (path, expected) in [
-            ("node_modules/x/index.js", Some("node_modules/")),
-            ("app/__pycache__/a.cpython-313.pyc", Some("__pycache__/")),
-            ("a.pyc", Some("*.pyc")),
-            ("dist/bundle.js", Some("dist/")),
-            ("src/dist/x.py", None),
-            ("coverage/lcov.info", Some("coverage/")),
-            ("coverage.py", None),
-            (".env", Some(".env")),
-            (".env.example", None),
-            ("sub/.DS_Store", Some(".DS_Store")),
-            ("server.log", Some("*.log")),
-            ("src/log.py", None),
-            ("node_modules", None),
-            ("node_modules/", Some("node_modules/")),
-            ("app.egg-info/PKG-INFO", Some("app.egg-info/")),
-            ("src/main.py", None),
-            ("package-lock.json", None),
-        ] {
-            assert_eq!(generated_by(path).as_deref(), expected, "{path}");
         }
     }
 

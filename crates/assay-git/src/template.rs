@@ -144,7 +144,26 @@ impl Repository {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_nobody_wrote_is_from_the_template(
+            template in prop::collection::vec("[abc]", 0..12),
+            candidate in prop::collection::vec("[abcd]", 0..12),
+        ) {
+            let text = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let owned = owned_lines(text(&template).as_bytes(), text(&candidate).as_bytes()).unwrap();
+            let is_owned = |i: usize| owned.iter().any(|range| range.contains(&(i as u32 + 1)));
+            let mut rest = template.iter();
+            for (i, line) in candidate.iter().enumerate() {
+                prop_assert!(is_owned(i) || rest.any(|given| given == line), "line {i} of {candidate:?}");
+            }
+            prop_assert!(owned.iter().all(|range| *range.start() >= 1 && *range.end() as usize <= candidate.len()));
+        }
+    }
 
     #[test]
     fn lines_that_the_candidate_wrote() {

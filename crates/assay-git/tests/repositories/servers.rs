@@ -1,14 +1,16 @@
 //! Fetching from servers that do not want to, or never answer.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use assay_git::{Blame, FetchError, FetchLimits, FetchRequest, Source, fetch};
+use assay_git::{Blame, FetchError, FetchLimits, FetchRequest, HistoryLimits, Repository, Source, fetch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::fetch_from;
+use crate::fixture::{Fixture, fetch_from, id};
 
 /// A server on a free port that answers every request alike, and its address.
 fn server(answer: &'static str) -> String {
@@ -161,4 +163,99 @@ async fn cancelled_late_and_dropped_in_the_middle() {
     }
     assert_eq!((processes_with(&address), into.exists()), (0, false));
     assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+/// A smart server for one repository: the two requests that a fetch consists of, by way of `git upload-pack`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the other side of a fetch is git as well"
+)]
+fn smart_server(repository: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/repository.git", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap() > 0 {}
+            let header = |name: &str| {
+                let value = head.lines().find_map(|line| {
+                    line.split_once(": ")
+                        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+                });
+                value.map(|(_, value)| value.to_owned())
+            };
+            let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
+            stream.read_exact(&mut body).unwrap();
+
+            let is_listing = head.starts_with("GET ");
+            let mode = if is_listing {
+                "--http-backend-info-refs"
+            } else {
+                "--stateless-rpc"
+            };
+            let mut git = std::process::Command::new("git")
+                .args(["upload-pack", mode])
+                .arg(&repository)
+                .env("GIT_PROTOCOL", header("git-protocol").unwrap_or_default())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            git.stdin.take().unwrap().write_all(&body).unwrap();
+            let answer = git.wait_with_output().unwrap().stdout;
+            let (kind, preamble) = match is_listing {
+                true => ("advertisement", "001e# service=git-upload-pack\n0000"),
+                false => ("result", ""),
+            };
+            let length = preamble.len() + answer.len();
+            let mut stream = stream.into_inner();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-{kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{preamble}"
+            )
+            .unwrap();
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn over_http() {
+    let fixture = Fixture::with_commits(10);
+    let main = fixture.git.refname_to_id("refs/heads/main").unwrap();
+    let source: Source = smart_server(fixture.path()).parse().unwrap();
+    for (reference, depth, n_commits) in [
+        (None, 100, 10),
+        (Some("main".to_owned()), 4, 4),
+        (Some(main.to_string()), 100, 10),
+    ] {
+        let scratch = tempfile::tempdir().unwrap();
+        let into = scratch.path().join("into");
+        let limits = FetchLimits {
+            depth,
+            ..FetchLimits::STANDARD
+        };
+        let fetched = fetch_from(&source, reference.as_deref(), &into, limits)
+            .await
+            .unwrap();
+        assert_eq!(fetched.commit, id(main));
+        let history = Repository::open(&into)
+            .unwrap()
+            .history(fetched.commit, HistoryLimits::STANDARD)
+            .unwrap();
+        assert_eq!(
+            (history.commits.len(), history.truncated),
+            (n_commits, n_commits < 10)
+        );
+    }
+
+    let empty = Fixture::empty();
+    let source: Source = smart_server(empty.path()).parse().unwrap();
+    let into = empty.scratch().join("into");
+    let error = fetch_from(&source, None, &into, FetchLimits::STANDARD)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, FetchError::NoCommits), "{error:?}");
 }
