@@ -10,6 +10,7 @@ mod contract;
 mod exchange;
 mod finding;
 mod judge;
+mod lint;
 mod operation;
 mod plan;
 mod planner;
