@@ -1,9 +1,25 @@
 """Requests that run at the same moment."""
 
+import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 WAIT_SECONDS = 15
+
+ROUNDS = 4
+"""How often a race is run, so that a service that sometimes loses it loses it every time it is assessed."""
+
+
+def repeated(test):
+    """Run a test several times over; it passes when every round does."""
+
+    @functools.wraps(test)
+    def all_rounds(**fixtures):
+        __tracebackhide__ = True
+        for _ in range(ROUNDS):
+            test(**fixtures)
+
+    return all_rounds
 
 
 def at_once(*calls):
