@@ -1,1 +1,24 @@
-//! .
+//! Takes a submission, executes its exercise's plan in pods, emits events, leaves evidence.
+
+#![warn(missing_docs)]
+
+mod folder;
+mod run;
+
+mod analyse;
+mod build;
+mod context;
+mod integration;
+mod load;
+mod security;
+mod service;
+mod source;
+mod unit;
+
+pub mod events;
+pub mod evidence_files;
+mod faults;
+mod text;
+
+pub use folder::{DRIVE_IMAGE, ExerciseFolder, SCAN_IMAGE, TESTS_IMAGE, read_yaml};
+pub use run::{Assessment, Job, RunError, assess};

@@ -1,0 +1,199 @@
+//! What all checks of one run share.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use assay_core::exercise::{Check, CheckKind, Limits};
+use assay_core::fault::Stop;
+use assay_core::toolchain::Toolchain;
+use assay_sandbox::{
+    CacheVolume, Container, ContainerSpec, Engine, Image, Mount, OutputCap, Pod, Run, Tmpfs, Volume, VolumeSpec, Volumes,
+    WhenFull,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Events;
+use crate::evidence_files::RawFile;
+use crate::faults::{self, Role};
+use crate::folder::ExerciseFolder;
+use crate::source::Source;
+
+/// Where the candidate's source lies, read-only.
+pub(crate) const SRC: &str = "/src";
+/// Where the built tree lies.
+pub(crate) const WORK: &str = "/work";
+/// Where installed dependencies lie, read-only.
+pub(crate) const DEPS: &str = "/deps";
+/// Where tools write their reports.
+pub(crate) const OUT: &str = "/out";
+
+/// Most bytes of one report that is read out of a container.
+pub(crate) const MAX_REPORT_BYTES: u64 = 20 << 20;
+/// Room for the candidate's tree: the export's cap and as much again for file-system overhead.
+const SRC_BYTES: u64 = 200 << 20;
+/// Room for the built tree.
+const WORK_BYTES: u64 = 512 << 20;
+/// Most files in either.
+const TREE_INODES: u64 = 50_000;
+
+/// One run, as its checks see it.
+pub(crate) struct Context<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) run: &'a Run,
+    pub(crate) folder: &'a ExerciseFolder,
+    pub(crate) images: &'a BTreeMap<String, Image>,
+    pub(crate) source: &'a Source,
+    /// The toolchain, with the candidate's overrides where these are allowed.
+    pub(crate) toolchain: Toolchain,
+    /// The toolchain image's name.
+    pub(crate) toolchain_image: String,
+    pub(crate) volumes: Volumes,
+    pub(crate) src: Volume,
+    pub(crate) work: Volume,
+    pub(crate) seed: u64,
+    /// Random text of the run: the service's secret.
+    pub(crate) secret: String,
+    /// Extra certificate authorities for candidate builds, PEM.
+    pub(crate) extra_ca: Option<Vec<u8>>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) events: Events,
+    pub(crate) raw: Mutex<Vec<RawFile>>,
+}
+
+/// What the build left for later checks.
+#[derive(Clone, Default)]
+pub(crate) struct Built {
+    /// Installed dependencies, if the toolchain has any and the candidate names them.
+    pub(crate) deps: Option<CacheVolume>,
+}
+
+/// The volumes that every run has.
+pub(crate) async fn make_volumes(run: &Run) -> Result<Volumes, Stop> {
+    let specs = [
+        VolumeSpec { name: "src".into(), bytes: SRC_BYTES, inodes: TREE_INODES },
+        VolumeSpec { name: "history".into(), bytes: SRC_BYTES, inodes: TREE_INODES },
+        VolumeSpec { name: "work".into(), bytes: WORK_BYTES, inodes: 2 * TREE_INODES },
+    ];
+    run.volumes(&specs).await.map_err(|error| faults::start(&error))
+}
+
+impl Context<'_> {
+    /// The image of this name.
+    pub(crate) fn image(&self, name: &str) -> Result<Image, Stop> {
+        self.images.get(name).cloned().ok_or_else(|| Stop::ImageMissing { image: name.to_owned() })
+    }
+
+    /// The check of this kind; checks are only run when the exercise has them.
+    pub(crate) fn check(&self, kind: CheckKind) -> Option<&Check> {
+        self.folder.check(kind)
+    }
+
+    /// What candidate code may use in this check.
+    pub(crate) fn limits(&self, kind: CheckKind) -> Limits {
+        self.check(kind).and_then(|check| check.limits).unwrap_or(self.folder.spec.app.limits)
+    }
+
+    /// A pod without network.
+    pub(crate) async fn pod(&self) -> Result<Pod, Stop> {
+        self.run.pod().await.map_err(|error| faults::start(&error))
+    }
+
+    /// A container in a pod.
+    pub(crate) async fn container(&self, pod: &Pod, spec: ContainerSpec) -> Result<Container, Stop> {
+        pod.container(spec).await.map_err(|error| faults::start(&error))
+    }
+
+    /// Keeps the bytes that a result rests on.
+    pub(crate) fn keep(&self, check: &str, name: &str, bytes: Vec<u8>) {
+        let file = RawFile { check: check.to_owned(), name: name.to_owned(), bytes };
+        self.raw.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(file);
+    }
+
+    /// Reads a report out of a container and keeps its bytes as evidence.
+    pub(crate) async fn report(
+        &self,
+        container: &Container,
+        role: Role<'_>,
+        check: &str,
+        path: &str,
+    ) -> Result<Vec<u8>, Stop> {
+        let relative = path.strip_prefix("/out/").unwrap_or(path);
+        let bytes = container
+            .read_file(OUT, relative, MAX_REPORT_BYTES)
+            .await
+            .map_err(|error| role.report(path, &error))?;
+        self.keep(check, relative, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// A container's description, with what is the same for all.
+pub(crate) fn container_spec(role: &str, image: Image, limits: Limits) -> ContainerSpec {
+    ContainerSpec {
+        role: role.to_owned(),
+        image,
+        env: BTreeMap::new(),
+        mounts: Vec::new(),
+        tmpfs: Vec::new(),
+        limits: sandbox_limits(limits),
+    }
+}
+
+/// The exercise's limits in the sandbox's terms, with what exercises cannot set.
+pub(crate) fn sandbox_limits(limits: Limits) -> assay_sandbox::Limits {
+    assay_sandbox::Limits {
+        memory_bytes: limits.memory.0,
+        cpus: limits.cpus,
+        cpuset: None,
+        pids: limits.pids,
+        open_files: 4096,
+        file_bytes: 512 << 20,
+        tmp_bytes: 64 << 20,
+        shm_bytes: 64 << 20,
+    }
+}
+
+/// Limits of our own tools.
+pub(crate) fn tool_limits() -> Limits {
+    Limits { memory: assay_core::units::Bytes::mebibytes(1536), cpus: 2.0, pids: 256 }
+}
+
+/// A tmpfs for reports.
+pub(crate) fn out_tmpfs() -> Tmpfs {
+    Tmpfs { path: OUT.into(), bytes: 64 << 20, inodes: 1024, exec: false }
+}
+
+/// Mounts of the built tree and its dependencies, read-only.
+pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) -> Vec<Mount> {
+    let work = Mount::read_only(&context.work, work_at);
+    let deps = built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS));
+    std::iter::once(work).chain(deps).collect()
+}
+
+/// Runs a check under its time-out; candidate code that takes longer is stopped, and that is a verdict.
+pub(crate) async fn within<T>(check: &Check, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    match tokio::time::timeout(check.timeout.as_duration(), work).await {
+        Ok(result) => result,
+        Err(_) => Err(Stop::TimedOut { limit_ms: check.timeout.as_millis() }),
+    }
+}
+
+/// Output of a process that is kept whole up to the limit; one that writes more is stopped.
+pub(crate) fn at_most(bytes: u64) -> OutputCap {
+    OutputCap { head_bytes: bytes / 4, tail_bytes: bytes - bytes / 4, when_full: WhenFull::Kill }
+}
+
+/// Output of a process that may write for as long as it lives: its beginning and its end are kept.
+pub(crate) fn both_ends(bytes: u64) -> OutputCap {
+    OutputCap { head_bytes: bytes / 2, tail_bytes: bytes / 2, when_full: WhenFull::Drop }
+}
+
+/// The volume of this name, which was made at the run's start.
+pub(crate) fn volume(volumes: &Volumes, name: &str) -> Result<Volume, Stop> {
+    let missing = || Stop::EngineFailed { detail: format!("the volume {name} is not there") };
+    volumes.get(name).cloned().ok_or_else(missing)
+}
+
+/// What a command of ours may take at most when nothing else is said.
+pub(crate) const TOOL_DEADLINE: Duration = Duration::from_secs(60);

@@ -1,0 +1,127 @@
+//! Evidence on disk: raw bytes by their digest, and one index with what was made of them.
+//!
+//! `evidence/index.json` holds the normalised evidence (what scores are computed from) and names the raw files;
+//! `evidence/sha256-<digest>` are the bytes as tools wrote them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use assay_core::evidence::Evidence;
+use assay_core::report::{ExerciseRef, RunInfo, Submission};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Name of the folder in a run's output.
+pub const FOLDER: &str = "evidence";
+const INDEX: &str = "index.json";
+const VERSION: u32 = 1;
+
+/// Bytes that a tool wrote, and what they are.
+#[derive(Debug, Clone)]
+pub struct RawFile {
+    /// The check.
+    pub check: String,
+    /// Name, such as `junit.xml`.
+    pub name: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// All that a scorecard and a report can be made from again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredEvidence {
+    /// Version of this format: 1.
+    pub version: u32,
+    /// The exercise that was assessed.
+    pub exercise: ExerciseRef,
+    /// The submission.
+    pub submission: Submission,
+    /// The run.
+    pub run: RunInfo,
+    /// The normalised evidence.
+    pub evidence: Evidence,
+    /// Digests by name: images, program, and `check/name` of raw files.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// Evidence could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The file system refused.
+    #[error("{path} could not be {verb}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What was tried.
+        verb: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The index is not what this program writes.
+    #[error("{path} is not stored evidence: {detail}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// Digest of bytes as it is written in reports.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", crate::folder::hex(&Sha256::digest(bytes)))
+}
+
+/// Writes the evidence below the folder `out`.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn write(out: &Path, stored: &StoredEvidence, raw: &[RawFile]) -> Result<(), EvidenceError> {
+    let folder = out.join(FOLDER);
+    let failed = |path: &Path, verb| {
+        let path = path.display().to_string();
+        move |source| EvidenceError::Io { path, verb, source }
+    };
+    std::fs::create_dir_all(&folder).map_err(failed(&folder, "made"))?;
+    for file in raw {
+        let path = folder.join(digest(&file.bytes).replace(':', "-"));
+        std::fs::write(&path, &file.bytes).map_err(failed(&path, "written"))?;
+    }
+    let path = folder.join(INDEX);
+    let text = serde_json::to_vec_pretty(stored).map_err(|error| EvidenceError::Malformed {
+        path: path.display().to_string(),
+        detail: error.to_string(),
+    })?;
+    std::fs::write(&path, text).map_err(failed(&path, "written"))
+}
+
+/// Reads the evidence below the folder `out`.
+///
+/// # Errors
+/// When there is none, or it is not what this program writes.
+pub fn read(out: &Path) -> Result<StoredEvidence, EvidenceError> {
+    let path = out.join(FOLDER).join(INDEX);
+    let shown = path.display().to_string();
+    let text = std::fs::read(&path).map_err(|source| EvidenceError::Io { path: shown.clone(), verb: "read", source })?;
+    let stored: StoredEvidence = serde_json::from_slice(&text)
+        .map_err(|error| EvidenceError::Malformed { path: shown.clone(), detail: error.to_string() })?;
+    if stored.version != VERSION {
+        return Err(EvidenceError::Malformed { path: shown, detail: format!("version {} is unknown", stored.version) });
+    }
+    Ok(stored)
+}
+
+impl StoredEvidence {
+    /// Puts it together; raw files get their digests.
+    pub fn new(
+        exercise: ExerciseRef,
+        submission: Submission,
+        run: RunInfo,
+        evidence: Evidence,
+        mut digests: BTreeMap<String, String>,
+        raw: &[RawFile],
+    ) -> Self {
+        digests.extend(raw.iter().map(|file| (format!("{}/{}", file.check, file.name), digest(&file.bytes))));
+        Self { version: VERSION, exercise, submission, run, evidence, digests }
+    }
+}

@@ -1,0 +1,245 @@
+//! The `integration` check: the exercise's hidden tests against the running service, from a container in which no candidate
+//! code runs. The ids of the tests are fixed before the service is asked anything; a test without a result has failed.
+
+use std::time::Duration;
+
+use assay_core::evidence::{CheckEvidence, TestCase, TestStatus};
+use assay_core::exercise::{Check, CheckKind};
+use assay_core::fault::Stop;
+use assay_formats::{Limits, junit};
+use assay_sandbox::{Command, Container, Content, Tmpfs, TreeEntry};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+
+use crate::context::{self, Built, Context, OUT};
+use crate::faults::Role;
+use crate::folder::TESTS_IMAGE;
+use crate::service::{Cores, Running};
+
+const TESTS: &str = "/tests";
+const CONTROL: &str = "/tmp/assay-control.sock";
+const ROLE: Role<'static> = Role::Trusted("hidden tests");
+/// Output that is kept.
+const OUTPUT_BYTES: u64 = 1 << 20;
+/// How long listing the tests may take.
+const COLLECT_DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn integration(context: &Context<'_>, built: &Built) -> CheckEvidence {
+    let Some(check) = context.check(CheckKind::Integration) else {
+        return CheckEvidence::new("integration", CheckKind::Integration, Default::default());
+    };
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    if let Err(stop) = context::within(check, run(context, check, built, &mut evidence)).await {
+        evidence.stop = Some(stop);
+    }
+    evidence
+}
+
+async fn run(
+    context: &Context<'_>,
+    check: &Check,
+    built: &Built,
+    evidence: &mut CheckEvidence,
+) -> Result<(), Stop> {
+    context.events.doing(&check.id, "starting the service");
+    let mut running = Running::start(context, CheckKind::Integration, built, &Cores::default()).await?;
+    let tests = tests_container(context, &running).await?;
+    let expected = collect(&tests).await?;
+    context.events.doing(&check.id, format!("running {} hidden tests", expected.len()));
+
+    let deadline = check.timeout.as_duration().saturating_sub(Duration::from_secs(20)).max(Duration::from_secs(1));
+    let mut control = tests.control(CONTROL).await.map_err(|error| ROLE.ask(&error))?;
+    let command = pytest(&["--junitxml=/out/junit.xml"]).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let process = tests.spawn(command).await.map_err(|error| ROLE.ask(&error))?;
+    let exited = loop {
+        tokio::select! {
+            exited = process.exited() => break exited.map_err(|error| ROLE.ask(&error))?,
+            asked = control.next() => if let Some(asked) = asked {
+                let answer = obey(&mut running, asked.line()).await;
+                let line = serde_json::to_string(&answer).unwrap_or_default();
+                if let Err(error) = asked.answer(&line).await {
+                    tracing::debug!(%error, "a test did not wait for its answer");
+                }
+            },
+        }
+    };
+    evidence.logs.extend(running.logs());
+    if let Some(ended) = running.app_ended().await {
+        evidence.notes.push(format!("The service was no longer running when the tests ended: {ended}."));
+    }
+    running.attest(false).await?;
+    let code = exited.code.unwrap_or(-1);
+    // 0: all passed, 1: some failed. Anything else is a fault of the tests or of ours, whatever the service did.
+    let report = context.report(&tests, ROLE, &check.id, "/out/junit.xml").await;
+    evidence.logs.extend(crate::build::log("hidden tests", &exited));
+    if ROLE.unfinished(&exited, 0, 0).is_none() && code != 0 && code != 1 {
+        return Err(Stop::HiddenTestsBroken { detail: format!("pytest ended with exit code {code}") });
+    }
+    let found = match report {
+        Ok(bytes) => {
+            let read = junit::read(&bytes, &Limits::default())
+                .map_err(|broken| Stop::HiddenTestsBroken { detail: broken.to_string() })?;
+            read.value
+        }
+        // Stopped at the deadline: the tests are bounded, so it is the service that held them up.
+        Err(_) if ROLE.unfinished(&exited, 0, 0).is_some() => {
+            return Err(Stop::TimedOut { limit_ms: check.timeout.as_millis() });
+        }
+        Err(stop) => return Err(stop),
+    };
+    evidence.tests = exactly_once(&expected, found);
+    running.discard().await;
+    Ok(())
+}
+
+async fn tests_container(context: &Context<'_>, running: &Running<'_>) -> Result<Container, Stop> {
+    let mut spec = context::container_spec("tests", context.image(TESTS_IMAGE)?, context::tool_limits());
+    let port = context.folder.spec.app.port;
+    let own = [
+        ("BASE_URL", format!("http://127.0.0.1:{port}")),
+        ("OUT", OUT.to_owned()),
+        ("SEED", context.seed.to_string()),
+        ("ASSAY_CONTROL", CONTROL.to_owned()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+    ];
+    // What the service knows, the tests know too: they sign tokens with its secret.
+    spec.env = context.app_env();
+    spec.env.remove("DATABASE_URL");
+    spec.env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    spec.tmpfs = vec![
+        Tmpfs { path: TESTS.into(), bytes: 32 << 20, inodes: 4096, exec: false },
+        context::out_tmpfs(),
+    ];
+    let container = context.container(&running.pod, spec).await?;
+    let files = context.folder.tests.iter().map(|(path, bytes)| TreeEntry {
+        path: path.clone(),
+        content: Content::File { bytes: bytes.clone(), executable: false },
+    });
+    container.write_tree(TESTS, stream::iter(files)).await.map_err(|error| ROLE.ask(&error))?;
+    Ok(container)
+}
+
+fn pytest(arguments: &[&str]) -> Command {
+    let command = format!("exec python -m pytest -p no:cacheprovider -q {} {TESTS}", arguments.join(" "));
+    Command::shell(&command).cwd(TESTS)
+}
+
+/// Ids of all tests, as `(group, name)`.
+async fn collect(tests: &Container) -> Result<Vec<(String, String)>, Stop> {
+    let command = pytest(&["--collect-only"]).deadline(COLLECT_DEADLINE).output(context::at_most(OUTPUT_BYTES));
+    let exited = tests.exec(command).await.map_err(|error| ROLE.ask(&error))?;
+    let text = exited.stdout.text();
+    let ids: Vec<(String, String)> = text.lines().filter_map(test_id).collect();
+    if !exited.success() || ids.is_empty() {
+        let last = text.lines().last().unwrap_or_default();
+        return Err(Stop::HiddenTestsBroken { detail: format!("the tests could not be listed: {last}") });
+    }
+    Ok(ids)
+}
+
+/// `test_sync.py::test_replay[2]` → (`test_sync`, `test_replay[2]`); folders and classes belong to the group.
+fn test_id(line: &str) -> Option<(String, String)> {
+    let (head, parameters) = line.split_once('[').map_or((line, ""), |(head, rest)| (head, rest));
+    let (group, name) = head.rsplit_once("::")?;
+    let group = group.replace(".py", "").replace("::", ".").replace('/', ".");
+    let name = if parameters.is_empty() { name.to_owned() } else { format!("{name}[{parameters}") };
+    Some((group.strip_prefix("tests.").unwrap_or(&group).to_owned(), name))
+}
+
+/// Each expected test with its one result; one that is missing or there twice has failed, one that is not expected is dropped.
+fn exactly_once(expected: &[(String, String)], found: Vec<TestCase>) -> Vec<TestCase> {
+    let group_of = |test: &TestCase| test.group.strip_prefix("tests.").unwrap_or(&test.group).to_owned();
+    expected
+        .iter()
+        .map(|(group, name)| {
+            let mut results = found.iter().filter(|test| test.name == *name && group_of(test) == *group);
+            match (results.next(), results.next()) {
+                (Some(test), None) => TestCase { group: group.clone(), ..test.clone() },
+                _ => TestCase {
+                    group: group.clone(),
+                    name: name.clone(),
+                    title: name.clone(),
+                    status: TestStatus::Failed,
+                    message: "There is no result of this test, or more than one.".into(),
+                    duration_ms: 0,
+                },
+            }
+        })
+        .collect()
+}
+
+/// What a test may ask for. Exactly one field is set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Order {
+    restart: Option<String>,
+    stop: Option<String>,
+    start: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Answer {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+async fn obey(running: &mut Running<'_>, line: &str) -> Answer {
+    let order: Order = match serde_json::from_str(line) {
+        Ok(order) => order,
+        Err(error) => return Answer { error: Some(error.to_string()), ..Answer::default() },
+    };
+    let done = match (order.restart.as_deref(), order.stop.as_deref(), order.start.as_deref()) {
+        (Some("app"), None, None) => {
+            let restarted = running.restart_app().await;
+            restarted.map(|restarted| (Some(restarted.stopped_ms), Some(restarted.ready_ms)))
+        }
+        (Some(service), None, None) => match running.stop_service(service).await {
+            Ok(stopped_ms) => running.start_service(service).await.map(|ready_ms| (Some(stopped_ms), Some(ready_ms))),
+            Err(stop) => Err(stop),
+        },
+        (None, Some(service), None) => running.stop_service(service).await.map(|ms| (Some(ms), None)),
+        (None, None, Some(service)) => running.start_service(service).await.map(|ms| (None, Some(ms))),
+        _ => return Answer { error: Some("ask for one of restart, stop, start".into()), ..Answer::default() },
+    };
+    match done {
+        Ok((stopped_ms, ready_ms)) => Answer { ok: true, stopped_ms, ready_ms, error: None },
+        Err(stop) => Answer { error: Some(stop.sentence()), ..Answer::default() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read() {
+        let id = |line| test_id(line).map(|(group, name)| format!("{group} | {name}"));
+        assert_eq!(id("test_sync.py::test_replay").as_deref(), Some("test_sync | test_replay"));
+        assert_eq!(id("tests/test_a.py::test_b[x::y]").as_deref(), Some("test_a | test_b[x::y]"));
+        assert_eq!(id("a/test_a.py::TestC::test_b").as_deref(), Some("a.test_a.TestC | test_b"));
+        assert_eq!(id("12 tests collected in 0.3s"), None);
+    }
+
+    #[test]
+    fn a_test_counts_exactly_once() {
+        let case = |name: &str, status| TestCase {
+            group: "g".into(),
+            name: name.into(),
+            title: name.into(),
+            status,
+            message: String::new(),
+            duration_ms: 1,
+        };
+        let expected = ["once", "twice", "missing"].map(|name| ("g".to_owned(), name.to_owned()));
+        let found = ["once", "twice", "twice", "forged"].map(|name| case(name, TestStatus::Passed));
+        let results = exactly_once(&expected, found.into());
+        let statuses: Vec<_> = results.iter().map(|test| (test.name.as_str(), test.status)).collect();
+        let failed = TestStatus::Failed;
+        assert_eq!(statuses, [("once", TestStatus::Passed), ("twice", failed), ("missing", failed)]);
+    }
+}

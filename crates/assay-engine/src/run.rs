@@ -1,0 +1,429 @@
+//! One run: from a repository's address to evidence. The order of things, and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use assay_core::event::Event;
+use assay_core::evidence::{CheckEvidence, Evidence};
+use assay_core::exercise::{Check, CheckKind};
+use assay_core::fault::Stop;
+use assay_core::report::Submission;
+use assay_core::toolchain::{Overrides, Toolchain};
+use assay_core::yaml;
+use assay_git::{FetchError, FetchLimits, FetchRequest, Fetched};
+use assay_sandbox::{Engine, Image, Run, RunSpec, images};
+use futures_util::stream;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::analyse;
+use crate::build;
+use crate::context::{self, Built, Context};
+use crate::events::Events;
+use crate::evidence_files::RawFile;
+use crate::faults;
+use crate::folder::{DRIVE_IMAGE, ExerciseFolder};
+use crate::integration;
+use crate::load;
+use crate::security;
+use crate::service::millis;
+use crate::source::{self, Source};
+use crate::unit;
+
+/// How long fetching a repository may take.
+const FETCH_DEADLINE: Duration = Duration::from_secs(120);
+/// Nothing of a run outlives this; the sweep removes what does.
+const RUN_EXPIRES: Duration = Duration::from_secs(3600);
+/// How long cleaning up may take, cancelled or not.
+const TEARDOWN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What is to be assessed, and everything that is random or depends on time.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The exercise.
+    pub folder: &'a ExerciseFolder,
+    /// The track.
+    pub track: &'a str,
+    /// Where the repository is.
+    pub source: &'a assay_git::Source,
+    /// How the report names it.
+    pub repository: &'a str,
+    /// Branch, tag or commit. None: the default branch.
+    pub reference: Option<&'a str>,
+    /// Id of the run: lower-case letters, digits, hyphens.
+    pub run_id: &'a str,
+    /// Seed of all random data in checks.
+    pub seed: u64,
+    /// Random text: the service's secret.
+    pub secret: String,
+    /// When the submission was received.
+    pub received_at: SystemTime,
+    /// A folder of ours for temporary files, which is there.
+    pub scratch: &'a Path,
+    /// Extra certificate authorities for candidate builds, PEM.
+    pub extra_ca: Option<Vec<u8>>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Assessment {
+    /// The submission.
+    pub submission: Submission,
+    /// What the checks found.
+    pub evidence: Evidence,
+    /// The bytes that it rests on.
+    pub raw: Vec<RawFile>,
+    /// Ids of the images that ran, by name.
+    pub images: BTreeMap<String, String>,
+}
+
+/// There is nothing to report on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The repository could not be fetched, and that is the caller's mistake.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The exercise has no such track.
+    #[error("the exercise has no track `{track}`; it has {tracks}")]
+    NoTrack {
+        /// As asked for.
+        track: String,
+        /// Those there are.
+        tracks: String,
+    },
+    /// There is no commit, or no file in it.
+    #[error("there is nothing to check: {detail}")]
+    NothingSubmitted {
+        /// What is missing.
+        detail: String,
+    },
+    /// It was cancelled.
+    #[error("the run was cancelled")]
+    Cancelled,
+}
+
+/// Assesses one submission. Whatever happens to single checks is in the evidence; nothing of the run is left behind.
+///
+/// # Errors
+/// When there is nothing to report on, see [`RunError`].
+pub async fn assess(
+    engine: &Engine,
+    job: &Job<'_>,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Assessment, RunError> {
+    let folder = job.folder;
+    let toolchain = folder.toolchains.get(job.track).cloned().ok_or_else(|| RunError::NoTrack {
+        track: job.track.to_owned(),
+        tracks: folder.spec.tracks.keys().cloned().collect::<Vec<_>>().join(", "),
+    })?;
+    events.tell(Event::RunStarted {
+        run: job.run_id.to_owned(),
+        exercise: folder.spec.slug.clone(),
+        repository: job.repository.to_owned(),
+    });
+    let repository = job.scratch.join("repository.git");
+    // The first containers start while the repository is fetched.
+    let (fetched, started) = tokio::join!(fetch(job, &repository, cancel), start(engine, job, cancel));
+    let source = match fetched {
+        Ok(fetched) => read_source(job, &repository, &fetched, &toolchain).await.map(|source| (source, fetched)),
+        Err(error) => Err(match source::fetch_stop(&error) {
+            Some(Stop::NothingSubmitted { .. }) => return nothing(started, error.to_string()).await,
+            Some(stop) => stop,
+            None => {
+                discard(started).await;
+                return Err(RunError::Fetch(error));
+            }
+        }),
+    };
+    let (source, fetched) = match source {
+        Ok(source) => source,
+        Err(Stop::NothingSubmitted { detail }) => return nothing(started, detail).await,
+        Err(Stop::Cancelled) => {
+            discard(started).await;
+            return Err(RunError::Cancelled);
+        }
+        Err(stop) => {
+            discard(started).await;
+            return Ok(stopped(job, &stop, None));
+        }
+    };
+    let submission = source.submission(job.repository, &fetched.reference, job.track);
+    let (n_files, n_bytes, n_left_out) = source.size();
+    events.tell(Event::SourceRead { commit: submission.commit.clone(), n_files, n_bytes, n_left_out });
+    let (run, images, volumes) = match started {
+        Ok(started) => started,
+        Err(stop) => return Ok(stopped(job, &stop, Some(submission))),
+    };
+    let own_source_lines = source.own_source_lines();
+    let (toolchain, bad_override) = match overridden(job, toolchain.clone(), &source) {
+        Ok(toolchain) => (toolchain, None),
+        Err(stop) => (toolchain, Some(stop)),
+    };
+    let (src, work) = match (context::volume(&volumes, "src"), context::volume(&volumes, "work")) {
+        (Ok(src), Ok(work)) => (src, work),
+        (Err(stop), _) | (_, Err(stop)) => {
+            destroy(run).await;
+            return Ok(stopped(job, &stop, Some(submission)));
+        }
+    };
+    let context = Context {
+        engine,
+        run: &run,
+        folder,
+        images: &images,
+        source: &source,
+        toolchain,
+        toolchain_image: folder.spec.tracks.get(job.track).map(|track| track.toolchain.clone()).unwrap_or_default(),
+        volumes,
+        src,
+        work,
+        seed: job.seed,
+        secret: job.secret.clone(),
+        extra_ca: job.extra_ca.clone(),
+        cancel: cancel.clone(),
+        events: events.clone(),
+        raw: Mutex::new(Vec::new()),
+    };
+    let checks = run_checks(&context, bad_override).await;
+    let raw = context.raw.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    destroy(run).await;
+    if cancel.is_cancelled() {
+        return Err(RunError::Cancelled);
+    }
+    let ids = images.into_iter().map(|(name, image)| (name, image.id)).collect();
+    Ok(Assessment { submission, evidence: Evidence { checks, own_source_lines }, raw, images: ids })
+}
+
+type Started = (Run, BTreeMap<String, Image>, assay_sandbox::Volumes);
+
+async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result<Fetched, FetchError> {
+    let request = FetchRequest {
+        source: job.source,
+        reference: job.reference,
+        into,
+        received_at: job.received_at,
+        limits: FetchLimits::STANDARD,
+    };
+    assay_git::fetch(request, cancel, tokio::time::Instant::now() + FETCH_DEADLINE).await
+}
+
+async fn start(engine: &Engine, job: &Job<'_>, cancel: &CancellationToken) -> Result<Started, Stop> {
+    let mut found = BTreeMap::new();
+    for name in job.folder.images(job.track) {
+        let image = images::resolve(engine, &name).await.map_err(|error| match error {
+            images::ImageError::Missing { name } => Stop::ImageMissing { image: name },
+            error => Stop::EngineFailed { detail: error.to_string() },
+        })?;
+        found.insert(name, image);
+    }
+    let drive = found.get(DRIVE_IMAGE).cloned().ok_or_else(|| Stop::ImageMissing { image: DRIVE_IMAGE.into() })?;
+    let spec = RunSpec { id: job.run_id.to_owned(), expires_in: RUN_EXPIRES, drive };
+    let run = Run::start(engine, spec, cancel.clone()).await.map_err(|error| faults::start(&error))?;
+    match context::make_volumes(&run).await {
+        Ok(volumes) => Ok((run, found, volumes)),
+        Err(stop) => {
+            destroy(run).await;
+            Err(stop)
+        }
+    }
+}
+
+async fn read_source(
+    job: &Job<'_>,
+    repository: &Path,
+    fetched: &Fetched,
+    toolchain: &Toolchain,
+) -> Result<Source, Stop> {
+    let template = job.folder.templates.get(job.track).cloned().unwrap_or_default();
+    let (repository, fetched, globs) = (repository.to_owned(), fetched.clone(), toolchain.source.clone());
+    let read = move || Source::read(&repository, &fetched, &template, &globs);
+    match tokio::task::spawn_blocking(read).await {
+        Ok(source) => source,
+        Err(error) => Err(Stop::EngineFailed { detail: error.to_string() }),
+    }
+}
+
+fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<Toolchain, Stop> {
+    let Some(bytes) = source.overrides() else { return Ok(toolchain) };
+    let refused = |detail: String| Stop::BadOverride { detail };
+    if !job.folder.spec.overrides {
+        return Err(refused("this exercise does not allow it".into()));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".into()))?;
+    match yaml::read::<Overrides>("assay.yaml", &text) {
+        Ok(overrides) => Ok(overrides.apply(toolchain)),
+        Err(mistakes) => {
+            let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Err(refused(all.join("; ")))
+        }
+    }
+}
+
+/// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
+async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
+    if let Err(stop) = write_sources(context).await {
+        return context.folder.spec.checks.iter().map(|check| stopped_check(check, stop.clone())).collect();
+    }
+    let building = timed(context, CheckKind::Build, async {
+        match bad_override {
+            Some(stop) => {
+                let check = context.check(CheckKind::Build).map(|check| stopped_check(check, stop));
+                let none = || CheckEvidence::new("build", CheckKind::Build, Default::default());
+                (check.unwrap_or_else(none), None)
+            }
+            None => build::build(context).await,
+        }
+    });
+    let (((build, built), build_ms), analysed) = tokio::join!(building, analyse::analyse(context));
+    let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
+    let style = style(context, &analysed);
+    done.insert(CheckKind::Style, with_duration(context, style, 0));
+
+    let built = built.as_ref();
+    let places = Semaphore::new(usize::try_from(context.engine.info().cpus).unwrap_or(1).clamp(1, 8));
+    let (unit, integration, security) = tokio::join!(
+        placed(context, &places, CheckKind::Unit, if_built(context, CheckKind::Unit, built, unit::unit)),
+        placed(
+            context,
+            &places,
+            CheckKind::Integration,
+            if_built(context, CheckKind::Integration, built, integration::integration)
+        ),
+        placed(context, &places, CheckKind::Security, security::security(context, built, &analysed)),
+    );
+    done.extend([(CheckKind::Unit, unit), (CheckKind::Integration, integration), (CheckKind::Security, security)]);
+    let load = placed(context, &places, CheckKind::Load, if_built(context, CheckKind::Load, built, load::load)).await;
+    done.insert(CheckKind::Load, load);
+    context.folder.spec.checks.iter().filter_map(|check| done.remove(&check.kind)).collect()
+}
+
+async fn write_sources(context: &Context<'_>) -> Result<(), Stop> {
+    let (entries, history) =
+        tokio::task::block_in_place(|| (context.source.entries(), context.source.history_entries()));
+    let role = faults::Role::Trusted("loader");
+    let (written, scanned) = tokio::join!(
+        context.volumes.write_tree("src", stream::iter(entries?)),
+        context.volumes.write_tree("history", stream::iter(history?)),
+    );
+    written.map_err(|error| role.ask(&error))?;
+    scanned.map_err(|error| role.ask(&error))?;
+    Ok(())
+}
+
+fn style(context: &Context<'_>, analysed: &[analyse::Analysed]) -> CheckEvidence {
+    let Some(check) = context.check(Source::REMARKS) else {
+        return CheckEvidence::new("style", CheckKind::Style, Default::default());
+    };
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    analyse::hand_over(analysed, &mut evidence);
+    context.source.remarks(&mut evidence);
+    evidence
+}
+
+/// The check, or word that it was not run since nothing was built.
+async fn if_built<'a>(
+    context: &'a Context<'a>,
+    kind: CheckKind,
+    built: Option<&'a Built>,
+    check: impl AsyncFnOnce(&'a Context<'a>, &'a Built) -> CheckEvidence,
+) -> CheckEvidence {
+    match (built, context.check(kind)) {
+        (Some(built), _) => check(context, built).await,
+        (None, Some(check)) => stopped_check(check, Stop::NotBuilt),
+        (None, None) => CheckEvidence::new("", kind, Default::default()),
+    }
+}
+
+/// Waits for a place, then runs the check and tells when it began and ended. A kind that the exercise does not have is skipped.
+async fn placed(
+    context: &Context<'_>,
+    places: &Semaphore,
+    kind: CheckKind,
+    check: impl Future<Output = CheckEvidence>,
+) -> CheckEvidence {
+    if context.check(kind).is_none() {
+        return CheckEvidence::new("", kind, Default::default());
+    }
+    // The semaphore is never closed; without a place the check would only run less alone.
+    let _place = places.acquire().await;
+    let (evidence, duration_ms) = timed(context, kind, check).await;
+    with_duration(context, evidence, duration_ms)
+}
+
+async fn timed<T>(context: &Context<'_>, kind: CheckKind, work: impl Future<Output = T>) -> (T, u64) {
+    if let Some(check) = context.check(kind) {
+        context.events.tell(Event::CheckStarted { check: check.id.clone() });
+    }
+    let began = Instant::now();
+    let value = work.await;
+    (value, millis(began.elapsed()))
+}
+
+fn with_duration(context: &Context<'_>, mut evidence: CheckEvidence, duration_ms: u64) -> CheckEvidence {
+    evidence.duration_ms = duration_ms;
+    evidence.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    if let Some(check) = context.check(evidence.kind) {
+        context.events.tell(finished(check, &evidence));
+    }
+    evidence
+}
+
+fn finished(check: &Check, evidence: &CheckEvidence) -> Event {
+    let status = evidence.status();
+    Event::CheckFinished {
+        check: check.id.clone(),
+        status,
+        fault: evidence.stop.as_ref().map(Stop::fault),
+        duration_ms: evidence.duration_ms,
+        summary: evidence.summary(),
+    }
+}
+
+fn stopped_check(check: &Check, stop: Stop) -> CheckEvidence {
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    evidence.stop = Some(stop);
+    evidence
+}
+
+/// Every check stopped for the same reason.
+fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assessment {
+    let checks = job.folder.spec.checks.iter().map(|check| stopped_check(check, stop.clone())).collect();
+    let unknown = || Submission {
+        repository: job.repository.to_owned(),
+        reference: job.reference.unwrap_or("HEAD").to_owned(),
+        commit: String::new(),
+        track: job.track.to_owned(),
+        subject: String::new(),
+        author: String::new(),
+        authored_at_s: 0,
+        n_commits: 0,
+        own_source_lines: 0,
+    };
+    Assessment {
+        submission: submission.unwrap_or_else(unknown),
+        evidence: Evidence { checks, own_source_lines: 0 },
+        raw: Vec::new(),
+        images: BTreeMap::new(),
+    }
+}
+
+async fn nothing(started: Result<Started, Stop>, detail: String) -> Result<Assessment, RunError> {
+    discard(started).await;
+    Err(RunError::NothingSubmitted { detail })
+}
+
+async fn discard(started: Result<Started, Stop>) {
+    if let Ok((run, ..)) = started {
+        destroy(run).await;
+    }
+}
+
+/// Clean-up outlives cancellation: it has a deadline of its own. What it leaves, the next sweep takes.
+async fn destroy(run: Run) {
+    if let Err(error) = run.destroy(TEARDOWN_DEADLINE).await {
+        tracing::error!(%error, "something of the run was left behind: {error}");
+    }
+}

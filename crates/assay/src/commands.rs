@@ -1,0 +1,11 @@
+//! One module per command.
+
+pub(crate) mod exercise;
+pub(crate) mod images;
+pub(crate) mod report;
+pub(crate) mod rescore;
+pub(crate) mod run;
+
+mod assess;
+mod folders;
+mod output;

@@ -1,0 +1,175 @@
+//! The gate for authors: what the sample solutions score is what their author expects.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use assay_core::expected::{Band, Bands, Expected};
+use assay_core::report::Report;
+use assay_core::scoring::Scorecard;
+use assay_core::yaml::Mistake;
+use assay_engine::ExerciseFolder;
+use clap::Args;
+use globset::Glob;
+use tokio_util::sync::CancellationToken;
+
+use super::super::assess::{self, Request};
+use super::super::{folders, output, run};
+use crate::exit::Exit;
+use crate::progress::{self, Style};
+
+/// The bare template may score at most so many points.
+const TEMPLATE_AT_MOST: f64 = 5.0;
+/// The reference solution of each track must score at least so many points.
+const REFERENCE_AT_LEAST: f64 = 95.0;
+const REFERENCE: &str = "reference";
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Folder of the exercise.
+    dir: PathBuf,
+    /// Only solutions whose `track/name` matches this glob.
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+    /// Folder for the reports; by default a temporary one that is removed.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of random data in checks; by default drawn by chance for each solution.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Certificate authorities (PEM) that package managers trust besides the usual ones.
+    #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+    /// Folder with the images' sources; by default the nearest `runner-images`.
+    #[arg(long, value_name = "DIR")]
+    runner_images: Option<PathBuf>,
+}
+
+/// A solution and what its author expects of it.
+pub(crate) struct Solution {
+    track: String,
+    name: String,
+    bands: Bands,
+}
+
+impl Solution {
+    fn path(&self) -> String {
+        format!("{}/{}", self.track, self.name)
+    }
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    engine: Option<&str>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let folder = folders::exercise(&arguments.dir, arguments.runner_images.as_deref())?;
+    let all = read_solutions(&arguments.dir, &folder).map_err(|mistakes| crate::exit::mistakes(&mistakes))?;
+    let chosen = choose(all, &arguments.only)?;
+    let extra_ca = run::read_ca(arguments.ca_bundle.as_deref())?;
+    let engine = assess::connect(engine).await?;
+    let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
+    let out = arguments.out.as_deref().unwrap_or(temporary.path());
+    let mut n_failed = 0;
+    for solution in &chosen {
+        let out = out.join(&solution.track).join(&solution.name);
+        let repository = temporary.path().join(format!("{}-{}.git", solution.track, solution.name));
+        assay_git::solution::materialise(&arguments.dir, &solution.track, &solution.name, &repository)?;
+        let request = Request {
+            folder: &folder,
+            track: &solution.track,
+            repository: &repository.to_string_lossy(),
+            reference: None,
+            seed: arguments.seed,
+            extra_ca: extra_ca.clone(),
+            out: &out,
+        };
+        let (events, receiver) = assay_engine::events::channel();
+        let showing = tokio::spawn(progress::show(receiver, Style::Quiet));
+        let report = assess::assess(&engine, &request, &events, cancel).await;
+        drop(events);
+        drop(showing.await);
+        let report = report.with_context(|| format!("{} could not be assessed", solution.path()))?;
+        output::write(&report, &out, &[])?;
+        let misses = solution.bands.misses(&scorecard(&report));
+        progress::say(&row(solution, &report, &misses));
+        n_failed += usize::from(!misses.is_empty());
+    }
+    progress::say(&format!("{} passed, {n_failed} failed", chosen.len() - n_failed));
+    Ok(if n_failed == 0 { Exit::Done } else { Exit::GateFailed })
+}
+
+/// All solutions of all tracks, the bare templates first.
+pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<Solution>, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let mut solutions = Vec::new();
+    for track in folder.spec.tracks.keys() {
+        solutions.push(Solution { track: track.clone(), name: "template".into(), bands: template_bands() });
+        let root = dir.join("solutions").join(track);
+        let mut names: Vec<String> = std::fs::read_dir(&root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        if !names.iter().any(|name| name == REFERENCE) {
+            let hint = "every track needs a reference solution";
+            mistakes.push(Mistake::of_file(&root.display().to_string(), "has no folder `reference`", hint));
+        }
+        for name in names {
+            let path = root.join(&name).join("expected.yaml");
+            if let Some(expected) = assay_engine::read_yaml::<Expected>(&path, &mut mistakes) {
+                let mut bands = expected.bands;
+                if name == REFERENCE {
+                    bands.total.min = bands.total.min.max(REFERENCE_AT_LEAST);
+                }
+                solutions.push(Solution { track: track.clone(), name, bands });
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(solutions) } else { Err(mistakes) }
+}
+
+fn template_bands() -> Bands {
+    let total = Band { min: 0.0, max: TEMPLATE_AT_MOST };
+    Bands { total, correctness: None, tests: None, latency: None, security: None, style: None, documentation: None }
+}
+
+fn choose(all: Vec<Solution>, globs: &[String]) -> anyhow::Result<Vec<Solution>> {
+    if globs.is_empty() {
+        return Ok(all);
+    }
+    let mut matchers = Vec::new();
+    for glob in globs {
+        matchers.push(Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher());
+    }
+    let chosen: Vec<Solution> =
+        all.into_iter().filter(|solution| matchers.iter().any(|glob| glob.is_match(solution.path()))).collect();
+    anyhow::ensure!(!chosen.is_empty(), "no solution matches");
+    Ok(chosen)
+}
+
+fn scorecard(report: &Report) -> Scorecard {
+    Scorecard { score: report.score.clone(), categories: report.categories.clone() }
+}
+
+fn row(solution: &Solution, report: &Report, misses: &[String]) -> String {
+    let verdict = if misses.is_empty() { "as expected" } else { "NOT AS EXPECTED" };
+    let percents: Vec<String> = report
+        .categories
+        .iter()
+        .map(|category| format!("{} {:.0} %", category.id.name(), 100.0 * category.score / category.max.max(0.01)))
+        .collect();
+    let seconds = report.run.duration_ms as f64 / 1000.0;
+    let mut row = format!(
+        "{:<36} {:>6.2}  {verdict}  [{}]  {seconds:.0} s",
+        solution.path(),
+        report.score.total,
+        percents.join(", ")
+    );
+    for miss in misses {
+        row += &format!("\n    {miss}");
+    }
+    row
+}

@@ -1,0 +1,29 @@
+//! Where things lie when nobody says so.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use assay_engine::ExerciseFolder;
+
+/// Name of the folder with the images' sources.
+pub(crate) const RUNNER_IMAGES: &str = "runner-images";
+
+/// The given folder, or the nearest `runner-images` at or above the exercise or the working directory.
+pub(crate) fn runner_images(given: Option<&Path>, near: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let near = std::path::absolute(near).context("the working directory is gone")?;
+    let here = std::env::current_dir().context("the working directory is gone")?;
+    let found = near.ancestors().chain(here.ancestors()).map(|folder| folder.join(RUNNER_IMAGES)).find(|p| p.is_dir());
+    match found {
+        Some(found) => Ok(found),
+        None => bail!("there is no folder {RUNNER_IMAGES} near {} (hint: name it with --runner-images)", near.display()),
+    }
+}
+
+/// The exercise in this folder.
+pub(crate) fn exercise(dir: &Path, images: Option<&Path>) -> anyhow::Result<ExerciseFolder> {
+    let images = runner_images(images, dir)?;
+    ExerciseFolder::read(dir, &images).map_err(|mistakes| crate::exit::mistakes(&mistakes))
+}

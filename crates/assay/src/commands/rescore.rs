@@ -1,0 +1,77 @@
+//! `assay rescore`: the score again from stored evidence, after weights changed.
+
+use std::path::PathBuf;
+
+use assay_core::report::Report;
+use assay_engine::evidence_files;
+use clap::Args;
+
+use super::{assess, folders, output};
+use crate::exit::Exit;
+use crate::progress;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Folder of the exercise, with its present weights.
+    #[arg(long, value_name = "DIR")]
+    exercise: PathBuf,
+    /// Folder that `assay run` wrote.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Write the new report over the old one; otherwise only the difference is shown.
+    #[arg(long)]
+    write: bool,
+    /// Folder with the images' sources; by default the nearest `runner-images`.
+    #[arg(long, value_name = "DIR")]
+    runner_images: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
+    let stored = evidence_files::read(&arguments.out)?;
+    if stored.exercise.slug != folder.spec.slug {
+        anyhow::bail!("the evidence is of {}, the exercise is {}", stored.exercise.slug, folder.spec.slug);
+    }
+    let before = output::read(&arguments.out)?;
+    let after = assess::report(&folder, stored);
+    progress::say(&difference(&before, &after));
+    if arguments.write {
+        for file in output::write(&after, &arguments.out, &[])? {
+            progress::say(&format!("wrote {}", file.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What changed, line by line.
+fn difference(before: &Report, after: &Report) -> String {
+    let mut text = format!("total {:.2} -> {:.2}", before.score.total, after.score.total);
+    let lines = |report: &Report| -> Vec<(String, Option<f64>, f64)> {
+        let named = report.categories.iter().flat_map(|category| {
+            let name = category.id.name();
+            category.lines.iter().map(move |line| (format!("{name}/{}", line.id), line.points, line.max))
+        });
+        named.collect()
+    };
+    let (old, new) = (lines(before), lines(after));
+    let shown = |points: Option<f64>| points.map_or("not scored".to_owned(), |points| format!("{points:.2}"));
+    let mut n_changed = 0;
+    for (name, points, max) in &new {
+        match old.iter().find(|line| line.0 == *name) {
+            Some(line) if line.1 == *points && line.2 == *max => (),
+            Some(line) => {
+                n_changed += 1;
+                text += &format!("\n  {name}: {} of {} -> {} of {max}", shown(line.1), line.2, shown(*points));
+            }
+            None => {
+                n_changed += 1;
+                text += &format!("\n  {name}: new, {} of {max}", shown(*points));
+            }
+        }
+    }
+    for (name, points, max) in old.iter().filter(|line| !new.iter().any(|other| other.0 == line.0)) {
+        n_changed += 1;
+        text += &format!("\n  {name}: gone, was {} of {max}", shown(*points));
+    }
+    if n_changed == 0 { text + "\n  no line changed" } else { text }
+}

@@ -1,0 +1,119 @@
+//! `assay run`: one submission, one report.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use assay_core::report::Report;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::assess::{self, Request};
+use super::folders;
+use super::output::{self, Format};
+use crate::exit::{Exit, Expected};
+use crate::progress::{self, Style};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Folder of the exercise.
+    #[arg(long, value_name = "DIR")]
+    exercise: PathBuf,
+    /// The repository: a folder, or an https, http or ssh address.
+    #[arg(long, value_name = "PATH_OR_URL")]
+    repo: String,
+    /// Branch, tag or commit; by default the repository's default branch.
+    #[arg(long = "ref", value_name = "REF")]
+    reference: Option<String>,
+    /// Track of the exercise; may be left out when it has only one.
+    #[arg(long)]
+    track: Option<String>,
+    /// Folder for the report and its evidence.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Forms of the report; by default all.
+    #[arg(long, value_enum)]
+    format: Vec<Format>,
+    /// End with code 100 when the total is below this many points.
+    #[arg(long, value_name = "N")]
+    fail_under: Option<f64>,
+    /// Tell what happens as JSON lines on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Seed of random data in checks; by default drawn by chance and kept in the report.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Certificate authorities (PEM) that candidates' package managers trust besides the usual ones.
+    #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
+    ca_bundle: Option<PathBuf>,
+    /// Folder with the images' sources; by default the nearest `runner-images`.
+    #[arg(long, value_name = "DIR")]
+    runner_images: Option<PathBuf>,
+}
+
+pub(crate) async fn run(
+    arguments: Arguments,
+    engine: Option<&str>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
+    let track = match &arguments.track {
+        Some(track) => track.clone(),
+        None => only_track(&folder)?,
+    };
+    let extra_ca = read_ca(arguments.ca_bundle.as_deref())?;
+    let engine = assess::connect(engine).await?;
+    let (events, receiver) = assay_engine::events::channel();
+    let style = if arguments.json { Style::Json } else { Style::Text };
+    let showing = tokio::spawn(progress::show(receiver, style));
+    let request = Request {
+        folder: &folder,
+        track: &track,
+        repository: &arguments.repo,
+        reference: arguments.reference.as_deref(),
+        seed: arguments.seed,
+        extra_ca,
+        out: &arguments.out,
+    };
+    let report = assess::assess(&engine, &request, &events, cancel).await;
+    drop(events);
+    drop(showing.await);
+    let report = report?;
+    let files = output::write(&report, &arguments.out, &arguments.format)?;
+    if !arguments.json {
+        progress::say(&output::summary(&report));
+        for file in files {
+            progress::say(&format!("wrote {}", file.display()));
+        }
+    }
+    Ok(verdict(&report, arguments.fail_under))
+}
+
+/// The gate is judged only when nothing of ours leaves it open.
+fn verdict(report: &Report, fail_under: Option<f64>) -> Exit {
+    let [low, high] = report.score.range;
+    match fail_under {
+        Some(bar) if high < bar => Exit::GateFailed,
+        Some(bar) if low < bar => Exit::NotScored,
+        Some(_) => Exit::Done,
+        None if report.has_faults_of_ours() => Exit::NotScored,
+        None => Exit::Done,
+    }
+}
+
+fn only_track(folder: &assay_engine::ExerciseFolder) -> anyhow::Result<String> {
+    let mut tracks = folder.spec.tracks.keys();
+    match (tracks.next(), tracks.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        _ => {
+            let all: Vec<&str> = folder.spec.tracks.keys().map(String::as_str).collect();
+            let message = format!("the exercise has several tracks; name one with --track: {}", all.join(", "));
+            Err(Expected { exit: Exit::BadConfiguration, message }.into())
+        }
+    }
+}
+
+/// The bytes of a CA bundle.
+pub(crate) fn read_ca(path: Option<&std::path::Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    path.filter(|path| !path.as_os_str().is_empty()).map(read).transpose()
+}
