@@ -426,6 +426,13 @@ thresholds: {"http_req_duration{endpoint:list}": ["p(95)<200"]}
     }
 
     #[test]
+    fn the_plan_of_the_exercise_has_none_either() {
+        let text = include_str!("../../../../exercises/task-sync/verification/load.yaml");
+        let plan = read::<LoadPlan>("load.yaml", text).unwrap();
+        assert_eq!(plan.scenarios.len(), 3);
+    }
+
+    #[test]
     fn mistakes_are_found_with_their_place() {
         for (from, to, expected) in [
             (

@@ -1,8 +1,9 @@
 //! What a measurement leaves: one bounded JSON value, and the lines that come before it.
 //!
-//! Latency is counted from the *intended* time of an arrival until its answer's body is read. Every scheduled
-//! arrival outside the warm-up is in the latency exactly once: answers and errors with their time, arrivals that
-//! were never sent with the time limit of the plan. So nothing gets faster by not being counted.
+//! Latency is counted from the *intended* time of an arrival until the body of the expected answer is read. Every
+//! scheduled arrival outside the warm-up is in it exactly once. One that never got the expected answer (an error,
+//! dropped, unsent) counts with the time limit of the plan, or with its own time if that was longer: so nothing gets
+//! faster by failing quickly or by not being counted.
 
 use std::collections::BTreeMap;
 
@@ -130,7 +131,7 @@ pub struct Outcome {
     pub counts: Counts,
     /// Answers as expected per second of `elapsed_ms`, to two decimals.
     pub throughput: f64,
-    /// From the intended time.
+    /// From the intended time until the expected answer; without one, the time limit.
     pub latency: Latency,
     /// From the time at which it was really sent: what closed-loop tools call latency. Sent arrivals only.
     pub service: Latency,

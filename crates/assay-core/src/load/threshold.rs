@@ -22,7 +22,8 @@ pub struct Threshold {
 /// The metrics, with k6's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
-    /// `http_req_duration`: latency from the intended time, in milliseconds.
+    /// `http_req_duration`: latency in milliseconds, from the intended time until the expected answer. Unlike in k6, a
+    /// failure counts with the time limit.
     Duration,
     /// `http_req_failed`: share of sent requests that were errors.
     Failed,

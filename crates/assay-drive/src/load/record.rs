@@ -75,7 +75,7 @@ pub(super) struct Record {
     lateness: Histogram<u32>,
     /// First intended arrival and last end outside the warm-up.
     measured: Option<(Duration, Duration)>,
-    /// Latency of what was never sent.
+    /// Least latency of what failed.
     limit: Duration,
 }
 
@@ -134,11 +134,12 @@ impl Record {
 
     /// Notes what came of an arrival, and when (from the start of the measurement).
     pub(super) fn resolved(&mut self, place: Place, done: Duration, fate: &Fate, name: &str) {
-        let sent = matches!(fate, Fate::Ok { .. } | Fate::Error { .. });
-        let latency = if sent {
-            done.saturating_sub(place.intended)
+        let waited = done.saturating_sub(place.intended);
+        // Who got no expected answer would be waiting still.
+        let latency = if matches!(fate, Fate::Ok { .. }) {
+            waited
         } else {
-            self.limit
+            waited.max(self.limit)
         };
         self.row(place, latency, fate);
         if place.warm_up {
