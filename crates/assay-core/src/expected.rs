@@ -22,7 +22,7 @@ pub struct Expected {
     /// Files of the base that this solution does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
-    /// Commits on top of the base's history, oldest first. What is left of the folder's files goes into a last commit.
+    /// Commits on top of the base's history, oldest first. The last one also takes what is left of the folder's files.
     #[serde(default)]
     pub commits: Vec<SolutionCommit>,
     /// Where the scorecard must fall.
@@ -136,8 +136,9 @@ impl Lint for Expected {
             }
         }
         for (i, commit) in self.commits.iter().enumerate() {
-            if commit.patch.is_some() != commit.paths.is_empty() {
-                let hint = "give paths or a patch";
+            let takes_the_rest = i + 1 == self.commits.len() && commit.patch.is_none();
+            if commit.patch.is_some() != commit.paths.is_empty() && !takes_the_rest {
+                let hint = "give paths or a patch; only the last commit may have neither";
                 problems.push(Problem::new(format!("commits[{i}]"), "needs exactly one of paths and patch", hint));
             }
         }
