@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from app.server import make_server
 from app.tokens import AccessTokens
 
 JWT_SECRET = secrets.token_hex()
+TLS = ssl.create_default_context()
+"""Made once, since a client that makes its own takes longer for it than for many requests."""
 START_TIMEOUT = 10
 """Seconds that the service may take until it answers."""
 
@@ -60,7 +63,7 @@ def base_url(database_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def anyone(base_url: str) -> Iterator[httpx.Client]:
     """Yield a client without a token."""
-    with httpx.Client(base_url=base_url) as client:
+    with httpx.Client(base_url=base_url, verify=TLS) as client:
         yield client
 
 
@@ -87,7 +90,8 @@ def new_user(
         name, password = f"user_{secrets.token_hex(8)}", secrets.token_urlsafe()
         answer = anyone.post("/users", json={"username": name, "password": password})
         token = tokens.issue(UUID(answer.json()["id"]))
-        client = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"}
+        client = httpx.Client(base_url=base_url, headers=headers, verify=TLS)
         clients.append(client)
         return client
 
