@@ -42,6 +42,13 @@ def test_create_with_defaults(user, rng):
     same(content(stored(user, rng, "just a title")), defaults, "fields left out get their defaults")
 
 
+def test_create_with_the_longest_fields(user, rng):
+    """The limits of a synchronised task are those of any task, counted in code points."""
+    emoji = "\N{GRINNING FACE}"
+    task = stored(user, rng, emoji * 200, description=emoji * 2000)
+    same((task["title"], task["description"]), (emoji * 200, emoji * 2000), "the task is stored as it was sent")
+
+
 def test_create_over_existing(user, rng):
     """Creating over an id that exists is a conflict; the server's task comes back unchanged."""
     task = stored(user, rng, "mine")
@@ -265,7 +272,7 @@ def test_replayed_create(user, rng):
 def test_replayed_update(user, rng):
     """An update that is sent again counts as applied and writes nothing."""
     task = stored(user, rng, "before")
-    change = upsert(task["id"], "after", task["version"], due="2031-05-06T07:08:09Z")
+    change = upsert(task["id"], "after", task["version"], due="2031-05-06T07:08:09.123456+02:00")
     user.sync(change)
     now = user.read(task["id"])
     replayed(user, change)
