@@ -32,7 +32,7 @@ def test_health_without_database(service):
         answer = health_after(service, 503, seconds=10)
     finally:
         database("start")
-    recovered = service.wait_until_healthy(10)
+        recovered = service.wait_until_healthy(10)
     answer.problem(503, "the database is not reachable")
     answer.nosniff()
     answer.ensure(recovered, "/health answers 200 again within 10 s of the database's return", "no 200 for 10 s")
