@@ -46,7 +46,8 @@ function compared(call) {
 const ends = (node) => /^(Return|Throw|Break|Continue)Statement$/.test(node.type);
 
 /** Whether a `catch` keeps a failed assertion from failing the test. */
-const swallows = ({ handler }, text) => handler && !/\bthrow\b|assert|expect|\bfail\b|\breject\b/.test(text(handler.body));
+const swallows = ({ handler }, text) =>
+  handler && !/\bthrow\b|assert|expect|\bfail\b|\breject\b/.test(text(handler.body));
 
 /** Whether code at `node`, inside `limit`, can be reached and its failure is not caught. */
 function counts(node, limit, text) {
@@ -110,11 +111,14 @@ export function count(files) {
   const functions = contents.flatMap((file) => file.functions);
   const tests = contents.flatMap((file) => file.tests);
   const asserting = new Set(functions.filter(({ asserts, name }) => asserts && name).map(({ name }) => name));
-  for (let before = -1; before !== asserting.size; ) {
+  for (let before = -1; before !== asserting.size;) {
     before = asserting.size;
     for (const { name, calls } of functions) if (name && !calls.isDisjointFrom(asserting)) asserting.add(name);
   }
-  return { asserting: tests.filter(({ asserts, calls }) => asserts || !calls.isDisjointFrom(asserting)).length, total: tests.length };
+  return {
+    asserting: tests.filter(({ asserts, calls }) => asserts || !calls.isDisjointFrom(asserting)).length,
+    total: tests.length,
+  };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

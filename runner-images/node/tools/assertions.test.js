@@ -11,24 +11,26 @@ const ASSERTING = {
   'a rejection': "test('a', async () => { await assert.rejects(() => get('/'), /no/); });",
   'of the context': "test('a', (t) => { t.assert.equal(add(1, 2), 3); });",
   'in a helper': "function check(r) { assert.ok(r.ok); } test('a', () => check(get('/')));",
-  'in a helper of a helper': "const deep = (r) => assert.ok(r); const check = (r) => { deep(r); }; test('a', () => { check(get()); });",
+  'in a helper of a helper':
+    "const deep = (r) => assert.ok(r); const check = (r) => { deep(r); }; test('a', () => { check(get()); });",
   'in a callback': "test('a', () => { [1, 2].forEach((n) => { assert.equal(double(n), 2 * n); }); });",
-  'counted': "test('a', () => { let n = 0; for (const row of rows()) n += 1; assert.equal(n, 3); });",
-  'collected': "test('a', () => { const seen = []; run((x) => seen.push(x)); assert.deepEqual(seen, [1]); });",
-  'handler asserts': "test('a', () => { try { run(); assert.fail(); } catch (error) { assert.match(error.message, /x/); } });",
-  'TypeScript': "test('a', (): void => { const sum: number = add(1, 2)!; assert.equal(sum as number, 3); });",
+  counted: "test('a', () => { let n = 0; for (const row of rows()) n += 1; assert.equal(n, 3); });",
+  collected: "test('a', () => { const seen = []; run((x) => seen.push(x)); assert.deepEqual(seen, [1]); });",
+  'handler asserts':
+    "test('a', () => { try { run(); assert.fail(); } catch (error) { assert.match(error.message, /x/); } });",
+  TypeScript: "test('a', (): void => { const sum: number = add(1, 2)!; assert.equal(sum as number, 3); });",
 };
 
 const EMPTY = {
-  'nothing': "test('a', async () => { await get('/'); });",
+  nothing: "test('a', async () => { await get('/'); });",
   'a literal': "test('a', async () => { await get('/'); assert.ok(true); });",
-  'constants': "test('a', () => { assert.equal(1 + 1, 2); });",
+  constants: "test('a', () => { assert.equal(1 + 1, 2); });",
   'a constant variable': "test('a', () => { const x = 5; assert.equal(x, 5); });",
-  'itself': "test('a', () => { const r = get(); assert.equal(r.status, r.status); });",
+  itself: "test('a', () => { const r = get(); assert.equal(r.status, r.status); });",
   'or true': "test('a', () => { assert.ok(get().ok || true); });",
   'an expected literal': "it('a', () => { expect(true).toBe(true); });",
   'an expectation that is not one': "it('a', () => { expect(get()); });",
-  'swallowed': "test('a', () => { try { assert.ok(get().ok); } catch { /* fine */ } });",
+  swallowed: "test('a', () => { try { assert.ok(get().ok); } catch { /* fine */ } });",
   'after the return': "test('a', () => { return; assert.ok(get().ok); });",
   'switched off': "test('a', () => { if (false) { assert.ok(get().ok); } });",
   'over nothing': "test('a', () => { for (const x of []) assert.ok(get(x).ok); });",
@@ -40,7 +42,8 @@ for (const [name, text] of Object.entries(ASSERTING)) {
 }
 
 for (const [name, text] of Object.entries(EMPTY)) {
-  test(`does not count: ${name}`, () => assert.deepEqual(count([{ path: 'test/a.ts', text }]), { asserting: 0, total: 1 }));
+  test(`does not count: ${name}`, () =>
+    assert.deepEqual(count([{ path: 'test/a.ts', text }]), { asserting: 0, total: 1 }));
 }
 
 test('helpers may live in another file, and broken files are left out', () => {

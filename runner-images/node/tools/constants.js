@@ -41,7 +41,11 @@ export class Constants {
       case 'UnaryExpression':
       case 'SpreadElement':
       case 'UpdateExpression':
-        return node.operator === 'typeof' || (this.#numbers && node.type === 'UpdateExpression') || this.has(node.argument, seen);
+        return (
+          node.operator === 'typeof' ||
+          (this.#numbers && node.type === 'UpdateExpression') ||
+          this.has(node.argument, seen)
+        );
       case 'BinaryExpression':
         return (this.#numbers && /^[-*/%|&^]$|^\*\*$|^<<$|^>>>?$/.test(node.operator)) || all([node.left, node.right]);
       case 'LogicalExpression':
@@ -106,14 +110,16 @@ export class Constants {
       if (reference.isWrite() && !reference.init) values.push(writtenBy(identifier, reference));
       values.push(...mutations(identifier));
     }
-    if (!this.#rebound && (values.length > 1 || /^(Array|Object|New)Expression$/.test(values[0]?.type ?? ''))) return false;
+    if (!this.#rebound && (values.length > 1 || /^(Array|Object|New)Expression$/.test(values[0]?.type ?? '')))
+      return false;
     return values.length > 0 && values.every((each) => this.has(each, marked));
   }
 
   /** In `LIST.map((name, index) => …)`, `name` is as constant as `LIST`, and `index` is a number. */
   #callbackParameter({ node: callback, name: parameter }, seen) {
     const call = callback.parent;
-    if (call?.type !== 'CallExpression' || !WITH_INDEX.has(calledName(call)) || call.arguments[0] !== callback) return false;
+    if (call?.type !== 'CallExpression' || !WITH_INDEX.has(calledName(call)) || call.arguments[0] !== callback)
+      return false;
     const position = callback.params.findIndex((each) => each === parameter || contains(each, parameter));
     if (position === 1) return this.#numbers;
     return position === 0 && this.has(call.callee.object, seen);
@@ -147,7 +153,9 @@ function writtenBy(identifier, reference) {
 /** The values that `list.push(value)` and the like put into a variable's container. */
 function mutations({ parent }) {
   const call = parent?.type === 'MemberExpression' ? parent.parent : undefined;
-  return call?.type === 'CallExpression' && call.callee === parent && MUTATORS.has(calledName(call)) ? call.arguments : [];
+  return call?.type === 'CallExpression' && call.callee === parent && MUTATORS.has(calledName(call))
+    ? call.arguments
+    : [];
 }
 
 function contains(pattern, identifier) {

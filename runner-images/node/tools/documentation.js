@@ -11,7 +11,9 @@ const PLACEHOLDER = /^\W*(todo|fixme|tbd|xxx|description)\b/i;
 /** What a name is exported for: the function or class itself, wherever it is declared. */
 function declared(node) {
   if (node?.type === 'VariableDeclaration') {
-    return node.declarations.filter(({ init }) => /Function|Class/.test(init?.type ?? '')).map(({ id, init }) => ({ name: id.name, at: node, made: init }));
+    return node.declarations
+      .filter(({ init }) => /Function|Class/.test(init?.type ?? ''))
+      .map(({ id, init }) => ({ name: id.name, at: node, made: init }));
   }
   if (/^(Function|Class)Declaration$/.test(node?.type ?? '')) return [{ name: node.id?.name, at: node, made: node }];
   return [];
@@ -47,8 +49,15 @@ function exportedNames(body) {
   for (const node of body) {
     if (node.type === 'ExportNamedDeclaration') node.specifiers.forEach(({ local }) => names.add(local.name));
     if (node.type === 'ExportDefaultDeclaration') names.add(node.declaration.name);
-    const assignment = node.type === 'ExpressionStatement' && node.expression.type === 'AssignmentExpression' ? node.expression : undefined;
-    if (assignment?.left.type !== 'MemberExpression' || !/^(module\.)?exports\b/.test(`${assignment.left.object.name}.${assignment.left.property.name}`)) continue;
+    const assignment =
+      node.type === 'ExpressionStatement' && node.expression.type === 'AssignmentExpression'
+        ? node.expression
+        : undefined;
+    if (
+      assignment?.left.type !== 'MemberExpression' ||
+      !/^(module\.)?exports\b/.test(`${assignment.left.object.name}.${assignment.left.property.name}`)
+    )
+      continue;
     const { right } = assignment;
     if (right.type === 'Identifier') names.add(right.name);
     if (right.type === 'ObjectExpression') right.properties.forEach(({ value }) => names.add(value?.name));

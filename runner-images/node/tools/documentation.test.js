@@ -14,8 +14,12 @@ const CASES = {
   'exported later': ['/** Says what it does. */ function f() {} function g() {} export { f };', 1, 1],
   'not exported': ['function f() {}', 0, 0],
   'a class and its methods': ['/** A thing. */ export class A { constructor() {} b() {} #c() {} _d() {} }', 1, 2],
-  'CommonJS': ['/** Says what it does. */ function f() {} function g() {} module.exports = { f, g };', 1, 2],
-  'TypeScript': ['/** Says what it does. */ export function f(a: number): string { return String(a); } export interface B { c: 1 }', 1, 1],
+  CommonJS: ['/** Says what it does. */ function f() {} function g() {} module.exports = { f, g };', 1, 2],
+  TypeScript: [
+    '/** Says what it does. */ export function f(a: number): string { return String(a); } export interface B { c: 1 }',
+    1,
+    1,
+  ],
 };
 
 for (const [name, [text, documented, total]] of Object.entries(CASES)) {

@@ -41,7 +41,11 @@ export function habits(texts) {
 
 /** The settings that the submission has as JSON; other files of settings would have to be run. */
 export function settings(root) {
-  for (const [name, pick] of [['.prettierrc', (all) => all], ['.prettierrc.json', (all) => all], ['package.json', (all) => all.prettier]]) {
+  for (const [name, pick] of [
+    ['.prettierrc', (all) => all],
+    ['.prettierrc.json', (all) => all],
+    ['package.json', (all) => all.prettier],
+  ]) {
     try {
       const found = Object.entries(pick(JSON.parse(readFileSync(join(root, name), 'utf8'))) ?? {});
       const known = found.filter(([key, value]) => typeof value === SETTINGS[key]);

@@ -2,7 +2,8 @@
 // lists of columns and numbered placeholders are no findings.
 import { Constants } from './constants.js';
 
-const MESSAGE = 'A value is pasted into SQL text: pass it as a parameter instead, so that it cannot change the statement.';
+const MESSAGE =
+  'A value is pasted into SQL text: pass it as a parameter instead, so that it cannot change the statement.';
 const STATEMENT = /^\s*(select\s[^]*\bfrom|insert\s+into|update\s+\S+\s+set|delete\s+from)\b/i;
 /** Part of a statement; upper case only, because in lower case it is prose. */
 const FRAGMENT = /^\s*(WHERE|AND|OR|HAVING|SET|VALUES|ORDER BY|LIMIT|OFFSET|I?LIKE)\b/;
@@ -13,7 +14,8 @@ const PASTED = '\0';
 function literalText(node) {
   if (node.type === 'Literal') return typeof node.value === 'string' ? node.value : PASTED;
   if (node.type === 'TemplateLiteral') return node.quasis.map((part) => part.value.cooked ?? '').join(PASTED);
-  if (node.type === 'BinaryExpression' && node.operator === '+') return literalText(node.left) + literalText(node.right);
+  if (node.type === 'BinaryExpression' && node.operator === '+')
+    return literalText(node.left) + literalText(node.right);
   return PASTED;
 }
 
@@ -29,7 +31,8 @@ export const sqlWithValues = {
     const check = (node) => {
       if (isPart(node)) return;
       const text = literalText(node);
-      if ((STATEMENT.test(text) || FRAGMENT.test(text)) && !constants.has(node)) context.report({ node, message: MESSAGE });
+      if ((STATEMENT.test(text) || FRAGMENT.test(text)) && !constants.has(node))
+        context.report({ node, message: MESSAGE });
     };
     return { TemplateLiteral: check, 'BinaryExpression[operator="+"]': check };
   },

@@ -11,12 +11,15 @@ const errors = 1;
 
 new RuleTester().run('sql-with-values', sqlWithValues, {
   invalid: [
-    { errors, code: 'db.query(`SELECT * FROM t WHERE title = \'${q}\'`)' },
+    { errors, code: "db.query(`SELECT * FROM t WHERE title = '${q}'`)" },
     { errors, code: "db.query('SELECT * FROM t WHERE title = \\'' + q + '\\'')" },
     { errors, code: 'function f(db, by) { return db.query(`SELECT a FROM t ORDER BY ${by}`); }' },
     { errors, code: "let sql = 'x'; sql += ` AND title ILIKE '%${q}%'`" },
     { errors, code: 'const where = `a = ${request.query.a}`; db.query(`DELETE FROM t WHERE ${where}`)' },
-    { errors, code: "const parts = []; parts.push('b = ' + q); db.query(`SELECT a FROM t WHERE ${parts.join(' AND ')}`)" },
+    {
+      errors,
+      code: "const parts = []; parts.push('b = ' + q); db.query(`SELECT a FROM t WHERE ${parts.join(' AND ')}`)",
+    },
     { errors, code: "const f = (changes) => `UPDATE t SET ${Object.keys(changes).map((key) => key + ' = 1').join()}`" },
   ],
   valid: [

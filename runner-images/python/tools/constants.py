@@ -3,7 +3,22 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-PURE = {"abs", "bool", "dict", "float", "int", "isinstance", "len", "list", "max", "min", "range", "repr", "set", "sorted"}
+PURE = {
+    "abs",
+    "bool",
+    "dict",
+    "float",
+    "int",
+    "isinstance",
+    "len",
+    "list",
+    "max",
+    "min",
+    "range",
+    "repr",
+    "set",
+    "sorted",
+}
 PURE |= {"str", "sum", "tuple", "type", "zip", "enumerate", "reversed"}
 """Built-in functions that make constants of constants."""
 

@@ -1,6 +1,6 @@
 """Prints how many of the public functions and classes say what they are for.
 
-    python3 docstrings.py DIR        facts on standard output
+python3 docstrings.py DIR        facts on standard output
 """
 
 import ast

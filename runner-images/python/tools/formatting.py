@@ -24,7 +24,11 @@ def unformatted(folder: str, line_length: int) -> set[str]:
     command = [RUFF, "format", "--isolated", "--no-cache", "--check", "--output-format", "json"]
     command += [f"--config={setting}" for setting in settings]
     done = subprocess.run([*command, folder], stdout=subprocess.PIPE, check=False)
-    return {os.path.relpath(found["filename"], folder) for found in json.loads(done.stdout) if found["code"] == NOT_FORMATTED}
+    return {
+        os.path.relpath(found["filename"], folder)
+        for found in json.loads(done.stdout)
+        if found["code"] == NOT_FORMATTED
+    }
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ can take the place of one of a tool's. What they configure for pytest counts, ex
 import os
 import sys
 
-import coverage
+import coverage  # noqa: F401  (imported before the candidate can take its name)
 import pytest
 import pytest_asyncio
 import pytest_cov.plugin

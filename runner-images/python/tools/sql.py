@@ -18,7 +18,9 @@ from constants import constant_names, is_constant
 RULE = "sql-with-values"
 MESSAGE = "A value is pasted into SQL text: pass it as a parameter instead, so that it cannot change the statement."
 
-STATEMENT = re.compile(r"\s*(select\s.*\bfrom|insert\s+into|update\s+\S+\s+set|delete\s+from)\b", re.IGNORECASE | re.DOTALL)
+STATEMENT = re.compile(
+    r"\s*(select\s.*\bfrom|insert\s+into|update\s+\S+\s+set|delete\s+from)\b", re.IGNORECASE | re.DOTALL
+)
 FRAGMENT = re.compile(r"\s*(WHERE|AND|OR|HAVING|SET|VALUES|ORDER BY|LIMIT|OFFSET|I?LIKE)\b")
 """Part of a statement; upper case only, because in lower case it is prose."""
 
@@ -62,8 +64,44 @@ def is_sql(text: str) -> bool:
     return bool(STATEMENT.match(text) or FRAGMENT.match(text))
 
 
+NUMBERS = {"int", "float", "len", "ord", "round", "sum"}
+"""Built-in functions whose result cannot carry text."""
+
+
+class WithoutNumbers(ast.NodeTransformer):
+    """Puts 0 where a number is in any case, such as that of a placeholder."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Replaces calls like `len(values)`."""
+        self.generic_visit(node)
+        counts = isinstance(node.func, ast.Name) and node.func.id in NUMBERS
+        return ast.copy_location(ast.Constant(0), node) if counts else node
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp | ast.ListComp) -> ast.AST:
+        """Replaces the index of `enumerate` in what a loop makes."""
+        for loop in node.generators:
+            match loop:
+                case ast.comprehension(
+                    target=ast.Tuple(elts=[ast.Name(id=index), *_]), iter=ast.Call(func=ast.Name(id="enumerate"))
+                ):
+                    for name in ast.walk(node.elt):
+                        if isinstance(name, ast.FormattedValue | ast.BinOp):
+                            replace_name(name, index)
+        return self.generic_visit(node)
+
+    visit_ListComp = visit_GeneratorExp
+
+
+def replace_name(parent: ast.AST, name: str) -> None:
+    """Puts 0 where a direct child is that name."""
+    for field, child in ast.iter_fields(parent):
+        if isinstance(child, ast.Name) and child.id == name:
+            setattr(parent, field, ast.copy_location(ast.Constant(0), child))
+
+
 def lines(tree: ast.Module) -> list[int]:
     """The lines at which a value is pasted into SQL."""
+    tree = WithoutNumbers().visit(tree)
     found: set[int] = set()
 
     def look(scope: ast.AST, outer: set[str]) -> None:
@@ -73,7 +111,9 @@ def lines(tree: ast.Module) -> list[int]:
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
                     look(node, constants)
-                case ast.JoinedStr() | ast.BinOp() | ast.Call(func=ast.Attribute(attr="format")) if id(node) not in inside:
+                case ast.JoinedStr() | ast.BinOp() | ast.Call(func=ast.Attribute(attr="format")) if (
+                    id(node) not in inside
+                ):
                     inside.update(map(id, ast.walk(node)))
                     constant = all(is_constant(value, constants) for value in pasted_values(node))
                     if is_sql(literal_text(node)) and not constant:
