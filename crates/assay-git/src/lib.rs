@@ -2,7 +2,7 @@
 //!
 //! Every byte of a repository is hostile. Three rules follow:
 //!
-//! - [`fetch`] is the only door. It starts the `git` program, and this crate is the only one that starts host
+//! - [`fetch()`] is the only door. It starts the `git` program, and this crate is the only one that starts host
 //!   processes: with an environment of its own, no prompt, limits, a deadline, and a process group that dies with it.
 //!   What arrives is a bare repository in a directory of ours, in which nothing of the candidate's is ever executed.
 //! - Nothing is ever checked out. [`Repository`] reads objects through libgit2, asks for an object's size before it reads
