@@ -230,7 +230,8 @@ fn finite(value: f64) -> f64 {
 
 /// Rounded to hundredths, so that sums are the same on every machine and in every format.
 fn cents(points: f64) -> f64 {
-    (finite(points) * 100.0).round() / 100.0
+    // An empty sum is -0.0; adding 0.0 makes it 0.
+    (finite(points) * 100.0).round() / 100.0 + 0.0
 }
 
 #[cfg(test)]

@@ -135,7 +135,8 @@ impl Run {
         let run = Self {
             inner: Arc::new(RunInner {
                 engine: engine.clone(),
-                cancel,
+                // The run's own end cancels what is below it, never the caller's token.
+                cancel: cancel.child_token(),
                 agent_volume: format!("assay-{}-agent", spec.id),
                 drive: spec.drive,
                 expires: unix_now() + spec.expires_in.as_secs(),

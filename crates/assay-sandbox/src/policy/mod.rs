@@ -150,7 +150,7 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
             pids_limit: Some(i64::from(limits.pids)),
             ulimits: Some(ulimits(limits)),
             shm_size: Some(signed(limits.shm_bytes)),
-            tmpfs: Some(std::iter::once(&tmp).chain(tmpfs).map(tmpfs_option).collect()),
+            tmpfs: Some(std::iter::once(&tmp).chain(tmpfs).map(|tmpfs| tmpfs_option(tmpfs, uid)).collect()),
             mounts: Some(mounts),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("none".to_owned()),
@@ -201,12 +201,13 @@ fn ulimits(limits: &Limits) -> Vec<ResourcesUlimits> {
     .into()
 }
 
-fn tmpfs_option(tmpfs: &Tmpfs) -> (String, String) {
+/// The mount belongs to the container's user: over a directory that the image has, the image's mode wins over `mode=`.
+fn tmpfs_option(tmpfs: &Tmpfs, uid: u32) -> (String, String) {
     let exec = if tmpfs.exec { "exec" } else { "noexec" };
     let Tmpfs { bytes, inodes, .. } = tmpfs;
     (
         tmpfs.path.clone(),
-        format!("rw,nosuid,nodev,{exec},size={bytes},nr_inodes={inodes},mode=1777"),
+        format!("rw,nosuid,nodev,{exec},size={bytes},nr_inodes={inodes},uid={uid},gid={uid},mode=1777"),
     )
 }
 
@@ -231,7 +232,7 @@ mod tests {
         let profile: serde_json::Value = serde_json::from_str(SECCOMP).unwrap();
         assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");
         let rules = profile["syscalls"].as_array().unwrap();
-        let named = |name: &str| {
+        let named = |name: &'static str| {
             rules
                 .iter()
                 .filter(move |rule| rule["names"].as_array().unwrap().contains(&name.into()))
