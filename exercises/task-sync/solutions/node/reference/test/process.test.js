@@ -26,9 +26,9 @@ async function freePort() {
   return port;
 }
 
-/** Waits, at most 5 s, until `condition` holds. */
+/** Waits, at most 20 s, until `condition` holds. */
 async function until(condition) {
-  for (let tries = 0; tries < 100 && !(await condition()); tries += 1) {
+  for (let tries = 0; tries < 400 && !(await condition()); tries += 1) {
     await sleep(50);
   }
 }
