@@ -218,8 +218,14 @@ mod tests {
             }),
         };
         let excerpt = exchange.excerpt(&["correct horse".to_owned()]);
-        insta::assert_snapshot!(excerpt.request, @"");
-        insta::assert_snapshot!(&excerpt.answer[..60], @"");
+        insta::assert_snapshot!(excerpt.request, @r#"
+        POST /login
+        (token of user B)
+        Content-Type: application/json
+
+        {"password":"[cut]"}
+        "#);
+        assert!(excerpt.answer.starts_with("200\n\n{\"t\":\"[token]\",\"x\":\"eyJ\"}\u{fffd}yyy"), "{}", excerpt.answer);
         assert!(excerpt.answer.chars().count() <= EXCERPT_CHARS + 1);
     }
 }

@@ -17,6 +17,8 @@ use crate::units::{Bytes, Span};
 
 /// The variable that holds the id of the object made by [`ObjectPlan::create`].
 pub(super) const OBJECT: &str = "object";
+/// The placeholder for a word that occurs in one attack only.
+pub(super) const MARKER: &str = "marker";
 
 /// How to probe one exercise's service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -184,7 +186,7 @@ pub struct Exclusion {
 pub struct Limits {
     /// Longest wait for one answer. Default 5 s.
     pub request: Span,
-    /// Longest probing in all; what was not tried by then is inconclusive. Default 60 s.
+    /// Longest probing in all; what was not tried by then is inconclusive. Default 120 s.
     pub wall: Span,
     /// Most requests in all. Default 5000.
     pub requests: u32,
@@ -201,7 +203,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             request: Span::seconds(5),
-            wall: Span::seconds(60),
+            wall: Span::seconds(120),
             requests: 5_000,
             concurrency: 4,
             delay: Span(std::time::Duration::from_millis(600)),

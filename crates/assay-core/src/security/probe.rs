@@ -96,7 +96,7 @@ pub enum Oracle {
     SameAsUnknown,
     /// Attack with a quote, twice; control without it; control with the quote doubled.
     SqlError,
-    /// Attack and control alternate between true and false; then two controls with another quotation mark.
+    /// Attack (true) and control (false) alternate, then change places; then two controls with another quotation mark.
     SqlBoolean,
     /// Attack that sleeps; then control (sleeps 0) and attacks (sleep once and twice this long) alternate.
     SqlDelay(Duration),

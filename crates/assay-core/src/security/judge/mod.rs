@@ -27,6 +27,9 @@ pub fn judge(attack: &Attack, seen: &[Exchange]) -> Option<Judgement> {
         let Exchange { wire, outcome, .. } = failed;
         return inconclusive(format!("Could not be prepared: {} {} gave {outcome}.", wire.method, wire.target));
     }
+    if seen.iter().filter_map(|exchange| exchange.outcome.answer()).any(|answer| answer.status == 429) {
+        return inconclusive("The service limits the rate of requests.".to_owned());
+    }
     let heard = Heard::new(attack, seen);
     let judgement = match &attack.oracle {
         Oracle::Refused => refused(&heard),
@@ -284,7 +287,7 @@ fn handled(heard: &Heard<'_>) -> Judged {
     }
     let control = heard.controls.first()?;
     if control.success().is_some() {
-        vulnerable(format!("This input gave {first}, twice, while an ordinary request was answered: {}.", heard.attack.variant))
+        vulnerable(format!("Such input ({}) gave {first}, twice, while an ordinary request was answered.", heard.attack.variant))
     } else {
         inconclusive(format!("Afterwards an ordinary request gave {control}."))
     }

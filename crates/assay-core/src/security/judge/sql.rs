@@ -61,26 +61,27 @@ pub(super) fn by_error(heard: &Heard<'_>) -> Judged {
     }
 }
 
-/// True, false, true, false, true; then the same two conditions between other quotation marks.
+/// True, false, true, false, true; with fresh values false, true; with fresh values the same between other quotation marks.
 pub(super) fn by_boolean(heard: &Heard<'_>) -> Judged {
     let yes: Vec<_> = heard.attacks.iter().map(|outcome| shape(outcome)).collect();
-    let no: Vec<_> = heard.controls.iter().take(2).map(|outcome| shape(outcome)).collect();
+    let no: Vec<_> = heard.controls.iter().take(3).map(|outcome| shape(outcome)).collect();
     if yes.first()? == no.first()? {
         return safe();
     }
     if yes.iter().any(|other| *other != yes[0]) || no.iter().any(|other| *other != no[0]) {
-        // It changes by itself, as a second registration of the same name does.
+        // The answer changes by itself, or with who comes first: a second registration of the same name is refused.
         return safe();
     }
     if heard.attacks.iter().any(|outcome| outcome.answer().is_none()) {
         return inconclusive("There was no answer.".to_owned());
     }
-    let (one, other) = (heard.controls.get(2)?, heard.controls.get(3)?);
+    let (one, other) = (heard.controls.get(3)?, heard.controls.get(4)?);
     if shape(one) != shape(other) || shape(one) == yes[0] {
-        return inconclusive("A harmless difference changes the answer as well.".to_owned());
+        // What makes the difference is not SQL.
+        return safe();
     }
     let (yes, no) = (heard.attacks[0], heard.controls[0]);
-    vulnerable(format!("A true and a false SQL condition are told apart, five times out of five ({yes} and {no})."))
+    vulnerable(format!("A true and a false SQL condition are told apart, seven times out of seven ({yes} and {no})."))
 }
 
 /// Delay; then nothing, delay, nothing, double, twice over.

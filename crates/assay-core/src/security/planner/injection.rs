@@ -41,14 +41,14 @@ impl Planner<'_> {
         ];
         let mut attacks = vec![self.attack(spec, "error: one quote", Oracle::SqlError, steps)];
         for (variant, yes, no) in boolean_pairs(base) {
-            let (other_yes, other_no) = (yes.replace('\'', "\""), no.replace('\'', "\""));
-            let texts = [&yes, &no, &yes, &no, &yes, &other_yes, &other_no];
-            let steps = texts.into_iter().enumerate().map(|(place, text)| {
-                let role = if place < 5 && place % 2 == 0 { Role::Attack } else { Role::Control };
-                Step { role, ..attack(put(text.clone())) }
-            });
-            let steps = steps.collect();
-            attacks.push(self.alike(spec, &format!("boolean: {variant}"), Oracle::SqlBoolean, steps));
+            let (harmless_yes, harmless_no) = (yes.replace('\'', "\""), no.replace('\'', "\""));
+            let yes = || attack(put(yes.clone()));
+            let no = || control(put(no.clone()));
+            let alternating = vec![yes(), no(), yes(), no(), yes()];
+            let turned_round = vec![no(), yes()];
+            let harmless = vec![control(put(harmless_yes)), control(put(harmless_no))];
+            let groups = vec![alternating, turned_round, harmless];
+            attacks.push(self.alike(spec, &format!("boolean: {variant}"), Oracle::SqlBoolean, groups));
         }
         let delay = self.security.limits.delay.as_duration();
         for (variant, sleeping) in delays(self.security.database) {

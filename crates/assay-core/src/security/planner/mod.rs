@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::contract::{Contract, OperationSpec, Place};
 use super::operation::Operation;
-use super::plan::{self, OBJECT, ObjectPlan, SecurityPlan};
+use super::plan::{self, MARKER, OBJECT, ObjectPlan, SecurityPlan};
 use super::probe::{Attack, Oracle, Probe, ProbePlan, Role, Step};
 use super::request::{Body, Credential, Input, Request, User};
 use super::rule::Rule;
@@ -36,6 +36,8 @@ pub fn plan(contract: &Contract, security: &SecurityPlan, seed: u64) -> ProbePla
     }
     planner.reach();
     planner.whole_service();
+    // The gravest first, should the time not suffice.
+    planner.planned.probes.sort_by_key(|probe| probe.rule);
     planner.planned
 }
 
@@ -114,69 +116,65 @@ impl<'a> Planner<'a> {
 
     /// An attack with its preparations, each request with random values of its own.
     fn attack(&mut self, spec: &OperationSpec, variant: &str, oracle: Oracle, steps: Vec<Step>) -> Attack {
-        self.assemble(spec, variant, oracle, steps, true)
+        self.alike(spec, variant, oracle, steps.into_iter().map(|step| vec![step]).collect())
     }
 
-    /// An attack whose requests share their random values, so that they differ in nothing but the attacked input.
-    fn alike(&mut self, spec: &OperationSpec, variant: &str, oracle: Oracle, steps: Vec<Step>) -> Attack {
-        self.assemble(spec, variant, oracle, steps, false)
-    }
-
-    fn assemble(
-        &mut self,
-        spec: &OperationSpec,
-        variant: &str,
-        oracle: Oracle,
-        steps: Vec<Step>,
-        fresh: bool,
-    ) -> Attack {
-        let mut all = self.preparations(&spec.operation, &steps);
+    /// An attack in groups of requests that share their random values, so that the requests of a group differ in nothing but
+    /// the attacked input.
+    fn alike(&mut self, spec: &OperationSpec, variant: &str, oracle: Oracle, groups: Vec<Vec<Step>>) -> Attack {
+        let marker = self.dice.word();
+        let mut steps: Vec<Step> = Vec::new();
+        for group in groups {
+            let (nonce, uuid) = (self.dice.word(), self.dice.uuid());
+            for step in group {
+                for preparation in self.preparations(&spec.operation, &steps, &step) {
+                    let (nonce, uuid) = (self.dice.word(), self.dice.uuid());
+                    steps.push(filled(preparation, &marker, &nonce, &uuid));
+                }
+                steps.push(filled(step, &marker, &nonce, &uuid));
+            }
+        }
+        let after_first = |role| steps.iter().position(|step| step.role == role).map_or(usize::MAX, |place| place + 1);
         let exclusive_from = match oracle {
             Oracle::Unmoved => 0,
-            Oracle::SqlDelay(_) => all.len() + 1,
+            Oracle::SqlDelay(_) => after_first(Role::Attack),
+            Oracle::SqlBoolean => after_first(Role::Control),
             _ => usize::MAX,
         };
-        all.extend(steps);
-        let marker = self.dice.word();
-        let (mut nonce, mut uuid) = (self.dice.word(), self.dice.uuid());
-        for step in &mut all {
-            if fresh {
-                (nonce, uuid) = (self.dice.word(), self.dice.uuid());
-            }
-            step.request = step.request.filled(&mut |name| match name {
-                "marker" => Some(marker.clone()),
-                "nonce" => Some(nonce.clone()),
-                "uuid" => Some(uuid.clone()),
-                _ => None,
-            });
-        }
-        Attack { variant: variant.to_owned(), oracle, marker, steps: all, exclusive_from }
+        Attack { variant: variant.to_owned(), oracle, marker, steps, exclusive_from }
     }
 
-    /// The steps that capture what these steps mention and do not capture themselves beforehand. A request for the marker
-    /// needs an object that has it.
-    fn preparations(&self, operation: &Operation, steps: &[Step]) -> Vec<Step> {
+    /// What captures the variables that a step mentions and that nothing captured earlier. It is sent just before the step, so
+    /// that an attack which is decided early has prepared nothing in vain. A request for the marker needs an object that has it.
+    fn preparations(&self, operation: &Operation, earlier: &[Step], step: &Step) -> Vec<Step> {
         let before = self.security.requests.get(operation).into_iter().flat_map(|request| &request.before);
         let create = self.security.object.iter().map(|object| &object.create);
         let candidates: Vec<_> = create.chain(before).map(|step| self.step(step, Role::Before)).collect();
         let mut chosen: Vec<Step> = Vec::new();
         for candidate in candidates.into_iter().rev() {
-            let captured = candidate.capture.keys().any(|name| {
-                let mut following = chosen.iter().rev().chain(steps);
-                let first = following.find(|step| step.request.mentions(name) || step.capture.contains_key(name));
-                first.is_some_and(|step| step.request.mentions(name))
-            });
-            let looked_for = candidate.capture.contains_key(OBJECT)
-                && candidate.request.operation != *operation
-                && steps.iter().all(|step| step.capture.is_empty())
-                && steps.iter().any(|step| step.request.mentions("marker"));
-            if captured || looked_for {
+            let missing = |name: &String| !earlier.iter().any(|step| step.capture.contains_key(name));
+            let mentioned =
+                |name: &String| step.request.mentions(name) || chosen.iter().any(|later| later.request.mentions(name));
+            let marked = candidate.capture.contains_key(OBJECT)
+                && candidate.request.operation != step.request.operation
+                && step.request.mentions(MARKER);
+            if candidate.capture.keys().any(|name| missing(name) && (marked || mentioned(name))) {
                 chosen.push(candidate);
             }
         }
         chosen.reverse();
         chosen
     }
+}
+
+fn filled(step: Step, marker: &str, nonce: &str, uuid: &str) -> Step {
+    let request = step.request.filled(&mut |name| match name {
+        MARKER => Some(marker.to_owned()),
+        "nonce" => Some(nonce.to_owned()),
+        "uuid" => Some(uuid.to_owned()),
+        _ => None,
+    });
+    Step { request, ..step }
 }
 
 fn control(request: Request) -> Step {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::super::contract::{OperationSpec, Schema};
-use super::super::plan::{OBJECT, ObjectPlan};
+use super::super::plan::{MARKER, OBJECT, ObjectPlan};
 use super::super::probe::{Attack, Oracle, Role, Step};
 use super::super::request::{Body, Credential, Input, Request, User, objects_of};
 use super::super::rule::Rule;
@@ -63,7 +63,7 @@ impl Planner<'_> {
     /// B asks for everything: A's object must neither be shown nor counted.
     fn unseen(&mut self, spec: &OperationSpec, object: &ObjectPlan, request: Request) -> Vec<Attack> {
         let request = Request { query: BTreeMap::new(), ..request };
-        if request.mentions("marker") {
+        if request.mentions(MARKER) {
             return Vec::new();
         }
         let create = || self.step(&object.create, Role::Before);
