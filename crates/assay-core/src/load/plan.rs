@@ -22,7 +22,7 @@ pub struct LoadPlan {
     /// Longest body of an answer that is read; a longer one is an error.
     #[serde(default = "default_max_body")]
     pub max_body: Bytes,
-    /// Every so many-th answer of a request is checked in full; all of them are checked by status.
+    /// One in so many answers, at random, is checked in full; all of them are checked by status.
     #[serde(default = "default_check_every")]
     pub check_every: u32,
     /// The users, made before the clock starts.
@@ -152,7 +152,7 @@ pub struct Keep {
     pub limit: u32,
 }
 
-/// What an answer must be. The status is looked at each time, the rest at every `checkEvery`-th answer.
+/// What an answer must be. The status is looked at each time, the rest at one in `checkEvery` answers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Expect {

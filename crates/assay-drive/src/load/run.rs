@@ -94,10 +94,11 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
         .map(|scenario| scenario.pre_allocated_vus)
         .max()
         .unwrap_or(0);
-    service
+    let warm = service
         .connections
-        .warm(usize::try_from(warm).unwrap_or(usize::MAX))
-        .await;
+        .warm(usize::try_from(warm).unwrap_or(usize::MAX));
+    // A service that accepts no connection in time will be found out by the requests.
+    let _ = tokio::time::timeout(service.timeout, warm).await;
     let record = Record::new(
         endpoints.len(),
         lanes.len(),
@@ -107,7 +108,6 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
     let flow = Rc::new(Flow {
         seed: job.seed,
         service,
-        made: RefCell::new(vec![0; endpoints.len()]),
         endpoints,
         lanes,
         check_every: u64::from(plan.check_every.max(1)),
