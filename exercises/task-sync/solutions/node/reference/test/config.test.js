@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 
 import { readConfig } from "../src/config.js";
 
-const minimal = { DATABASE_URL: "postgres://db/app", JWT_SECRET: "key" };
+const jwtSecret = randomUUID();
+const minimal = { DATABASE_URL: "postgres://db/app", JWT_SECRET: jwtSecret };
 
 test("port and token lifetime have defaults", () => {
   assert.deepEqual(readConfig(minimal), {
     port: 8080,
     databaseUrl: "postgres://db/app",
-    jwtSecret: "key",
+    jwtSecret,
     tokenTtl: 900,
   });
 });
