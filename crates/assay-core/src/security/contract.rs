@@ -96,15 +96,26 @@ impl Contract {
         let mut operations = Vec::new();
         for (path, item) in paths {
             for method in ["get", "post", "put", "patch", "delete"] {
-                let Some(details) = item[method].as_object() else { continue };
+                let Some(details) = item[method].as_object() else {
+                    continue;
+                };
                 if operations.len() == MAX_OPERATIONS {
                     return Err(ContractError::TooManyOperations);
                 }
                 let operation = Operation::new(method, path);
-                operations.push(reader.operation(operation, &item["parameters"], details, secured_by_default));
+                operations.push(reader.operation(
+                    operation,
+                    &item["parameters"],
+                    details,
+                    secured_by_default,
+                ));
             }
         }
-        if reader.nodes > MAX_NODES { Err(ContractError::TooManyNodes) } else { Ok(Self { operations }) }
+        if reader.nodes > MAX_NODES {
+            Err(ContractError::TooManyNodes)
+        } else {
+            Ok(Self { operations })
+        }
     }
 
     /// The operation with this method and path.
@@ -121,9 +132,12 @@ impl Schema {
             Self::Number { minimum } => json!(minimum),
             Self::Boolean => json!(true),
             Self::List(item) => json!([item.sample()]),
-            Self::Object(fields) => {
-                Value::Object(fields.iter().map(|(name, field)| (name.clone(), field.sample())).collect())
-            }
+            Self::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(name, field)| (name.clone(), field.sample()))
+                    .collect(),
+            ),
             Self::Anything => Value::Null,
         }
     }
@@ -148,17 +162,22 @@ impl Schema {
 
     /// The schema of the value at a JSON pointer of an instance.
     pub fn at<'a>(&'a self, pointer: &str) -> Option<&'a Self> {
-        pointer.split('/').skip(1).try_fold(self, |schema, name| match schema {
-            Self::Object(fields) => fields.get(&name.replace("~1", "/").replace("~0", "~")),
-            Self::List(item) => Some(&**item),
-            _ => None,
-        })
+        pointer
+            .split('/')
+            .skip(1)
+            .try_fold(self, |schema, name| match schema {
+                Self::Object(fields) => fields.get(&name.replace("~1", "/").replace("~0", "~")),
+                Self::List(item) => Some(&**item),
+                _ => None,
+            })
     }
 }
 
 /// `security: []` and an absent `security` mean that nobody needs to be known.
 fn is_secured(security: &Value) -> bool {
-    security.as_array().is_some_and(|ways| !ways.is_empty() && ways.iter().all(|way| *way != json!({})))
+    security
+        .as_array()
+        .is_some_and(|ways| !ways.is_empty() && ways.iter().all(|way| *way != json!({})))
 }
 
 struct Reader<'a> {
@@ -182,22 +201,47 @@ impl<'a> Reader<'a> {
             parameters.push(parameter);
         }
         for name in operation.path_parameters() {
-            if !parameters.iter().any(|known| known.place == Place::Path && known.name == name) {
-                let schema = Schema::Text { format: String::new(), choices: Vec::new() };
-                parameters.push(Parameter { name: name.to_owned(), place: Place::Path, required: true, schema });
+            if !parameters
+                .iter()
+                .any(|known| known.place == Place::Path && known.name == name)
+            {
+                let schema = Schema::Text {
+                    format: String::new(),
+                    choices: Vec::new(),
+                };
+                parameters.push(Parameter {
+                    name: name.to_owned(),
+                    place: Place::Path,
+                    required: true,
+                    schema,
+                });
             }
         }
         let body = details.get("requestBody").map(|body| self.resolve(body));
         let body = body.and_then(json_schema).map(|schema| self.schema(schema, 0));
         let mut answer_fields = BTreeMap::new();
-        for (status, response) in details.get("responses").and_then(Value::as_object).into_iter().flatten() {
-            let schema = status.starts_with('2').then(|| json_schema(self.resolve(response))).flatten();
+        for (status, response) in details
+            .get("responses")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let schema = status
+                .starts_with('2')
+                .then(|| json_schema(self.resolve(response)))
+                .flatten();
             if let Some(Schema::Object(fields)) = schema.map(|schema| self.schema(schema, 0)) {
                 answer_fields.extend(fields);
             }
         }
         let secured = details.get("security").map_or(secured_by_default, is_secured);
-        OperationSpec { operation, secured, parameters, body, answer_fields }
+        OperationSpec {
+            operation,
+            secured,
+            parameters,
+            body,
+            answer_fields,
+        }
     }
 
     fn parameter(&mut self, value: &'a Value) -> Option<Parameter> {
@@ -220,8 +264,12 @@ impl<'a> Reader<'a> {
     fn resolve(&self, value: &'a Value) -> &'a Value {
         let mut value = value;
         for _ in 0..MAX_DEPTH {
-            let Some(pointer) = value["$ref"].as_str().and_then(|text| text.strip_prefix('#')) else { break };
-            let Some(target) = self.document.pointer(pointer) else { break };
+            let Some(pointer) = value["$ref"].as_str().and_then(|text| text.strip_prefix('#')) else {
+                break;
+            };
+            let Some(target) = self.document.pointer(pointer) else {
+                break;
+            };
             value = target;
         }
         value
@@ -234,7 +282,9 @@ impl<'a> Reader<'a> {
         }
         let value = self.resolve(value);
         for combined in ["oneOf", "anyOf"] {
-            let choice = value[combined].as_array().and_then(|all| all.iter().find(|one| !is_null(one)));
+            let choice = value[combined]
+                .as_array()
+                .and_then(|all| all.iter().find(|one| !is_null(one)));
             if let Some(choice) = choice {
                 return self.schema(choice, depth + 1);
             }
@@ -249,8 +299,15 @@ impl<'a> Reader<'a> {
             return Schema::Object(fields);
         }
         if let Some(choices) = value["enum"].as_array() {
-            let choices = choices.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-            return Schema::Text { format: String::new(), choices };
+            let choices = choices
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
+            return Schema::Text {
+                format: String::new(),
+                choices,
+            };
         }
         match type_name(value) {
             Some("string") => {
@@ -258,7 +315,9 @@ impl<'a> Reader<'a> {
                 let choices = value["const"].as_str().map(str::to_owned).into_iter().collect();
                 Schema::Text { format, choices }
             }
-            Some("integer" | "number") => Schema::Number { minimum: value["minimum"].as_i64().unwrap_or(1) },
+            Some("integer" | "number") => Schema::Number {
+                minimum: value["minimum"].as_i64().unwrap_or(1),
+            },
             Some("boolean") => Schema::Boolean,
             Some("array") => Schema::List(Box::new(self.schema(&value["items"], depth + 1))),
             Some("object") => {
@@ -267,7 +326,10 @@ impl<'a> Reader<'a> {
                 Schema::Object(fields.collect())
             }
             _ => match value["const"].as_str() {
-                Some(text) => Schema::Text { format: String::new(), choices: vec![text.to_owned()] },
+                Some(text) => Schema::Text {
+                    format: String::new(),
+                    choices: vec![text.to_owned()],
+                },
                 None => Schema::Anything,
             },
         }
@@ -276,7 +338,9 @@ impl<'a> Reader<'a> {
 
 fn json_schema(body: &Value) -> Option<&Value> {
     let content = body["content"].as_object()?;
-    let media = content.iter().find(|(name, _)| name.starts_with("application/json"))?;
+    let media = content
+        .iter()
+        .find(|(name, _)| name.starts_with("application/json"))?;
     media.1.get("schema")
 }
 
@@ -288,7 +352,10 @@ fn is_null(schema: &Value) -> bool {
 fn type_name(schema: &Value) -> Option<&str> {
     match &schema["type"] {
         Value::String(name) => Some(name),
-        Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        Value::Array(names) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|name| *name != "null"),
         _ => schema["properties"].is_object().then_some("object"),
     }
 }
@@ -330,7 +397,10 @@ mod tests {
         let contract = Contract::read(&document()).unwrap();
         let login = contract.find(&Operation::new("post", "/login")).unwrap();
         assert!(!login.secured);
-        assert_eq!(login.answer_fields, BTreeMap::from([("token".to_owned(), Schema::Anything)]));
+        assert_eq!(
+            login.answer_fields,
+            BTreeMap::from([("token".to_owned(), Schema::Anything)])
+        );
         let body = login.body.as_ref().unwrap();
         assert_eq!(body.at("/name").unwrap().sample(), "{{nonce}}");
         assert_eq!(body.at("/until").unwrap().sample(), "2031-02-03");
@@ -339,7 +409,11 @@ mod tests {
 
         let read = contract.find(&Operation::new("get", "/notes/{id}")).unwrap();
         assert!(read.secured);
-        let inputs: Vec<_> = read.parameters.iter().map(|p| (p.name.as_str(), p.schema.sample_text())).collect();
+        let inputs: Vec<_> = read
+            .parameters
+            .iter()
+            .map(|p| (p.name.as_str(), p.schema.sample_text()))
+            .collect();
         let expected = [("id", "{{nonce}}"), ("limit", "3"), ("kind", "a")];
         assert_eq!(inputs, expected.map(|(name, text)| (name, text.to_owned())));
     }
@@ -348,7 +422,10 @@ mod tests {
     fn what_is_no_contract_is_refused() {
         assert_eq!(Contract::read(&json!([])), Err(ContractError::NoPaths));
         let many: Map<_, _> = (0..201).map(|n| (format!("/{n}"), json!({"get": {}}))).collect();
-        assert_eq!(Contract::read(&json!({"paths": many})), Err(ContractError::TooManyOperations));
+        assert_eq!(
+            Contract::read(&json!({"paths": many})),
+            Err(ContractError::TooManyOperations)
+        );
         // Two references to itself per level: exponential, were it not bounded.
         let bomb = json!({"type": "object", "properties": {"a": {"$ref": "#/x"}, "b": {"$ref": "#/x"}}});
         let body = json!({"content": {"application/json": {"schema": {"$ref": "#/x"}}}});
@@ -357,7 +434,17 @@ mod tests {
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let name = prop::sample::select(vec!["type", "$ref", "properties", "items", "oneOf", "enum", "in", "name", "get"]);
+        let name = prop::sample::select(vec![
+            "type",
+            "$ref",
+            "properties",
+            "items",
+            "oneOf",
+            "enum",
+            "in",
+            "name",
+            "get",
+        ]);
         let leaf = prop_oneof![
             Just(Value::Null),
             Just(json!("object")),
@@ -368,8 +455,9 @@ mod tests {
         leaf.prop_recursive(6, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-                prop::collection::vec((name.clone(), inner), 0..5)
-                    .prop_map(|fields| Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+                prop::collection::vec((name.clone(), inner), 0..5).prop_map(|fields| Value::Object(
+                    fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+                )),
             ]
         })
     }

@@ -81,13 +81,21 @@ impl Outcome {
 impl Answer {
     /// The first header of this lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The media type in lower case, without parameters; empty when there is none.
     pub fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
     }
 
     /// The body as text, whatever is no UTF-8 replaced.
@@ -102,7 +110,8 @@ impl Answer {
 
     /// Whether browsers may not guess the type.
     pub fn has_nosniff(&self) -> bool {
-        self.header("x-content-type-options").is_some_and(|value| value.trim().eq_ignore_ascii_case("nosniff"))
+        self.header("x-content-type-options")
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("nosniff"))
     }
 
     /// Whether the body contains this text.
@@ -140,8 +149,12 @@ impl Exchange {
             Credential::Forged(forgery) => format!("(forged token: {forgery})\n"),
         };
         let body = String::from_utf8_lossy(&self.wire.body);
-        let request =
-            format!("{} {}\n{credential}{}\n{body}", self.wire.method, self.wire.target, lines(&self.wire.headers));
+        let request = format!(
+            "{} {}\n{credential}{}\n{body}",
+            self.wire.method,
+            self.wire.target,
+            lines(&self.wire.headers)
+        );
         let (answer, elapsed) = match &self.outcome {
             Outcome::Answered(answer) => {
                 let text = format!("{}\n{}\n{}", answer.status, lines(&answer.headers), answer.text());
@@ -160,7 +173,10 @@ impl Exchange {
 }
 
 fn lines(headers: &[(String, String)]) -> String {
-    headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect()
 }
 
 /// Cut to size, control characters made visible, secrets and tokens taken out.
@@ -173,7 +189,13 @@ fn readable(text: &str, secrets: &[String]) -> String {
     let mut shown: String = text
         .chars()
         .take(EXCERPT_CHARS)
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect();
     if text.chars().nth(EXCERPT_CHARS).is_some() {
         shown.push('…');
@@ -186,10 +208,19 @@ fn without_tokens(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("eyJ") {
-        let tail = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let tail =
+            after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         kept.push_str(before);
-        kept.push_str(if after.len() - tail.len() >= 16 { "[token]" } else { "eyJ" });
-        rest = if after.len() - tail.len() >= 16 { tail } else { after };
+        kept.push_str(if after.len() - tail.len() >= 16 {
+            "[token]"
+        } else {
+            "eyJ"
+        });
+        rest = if after.len() - tail.len() >= 16 {
+            tail
+        } else {
+            after
+        };
     }
     kept + rest
 }
@@ -225,7 +256,13 @@ mod tests {
 
         {"password":"[cut]"}
         "#);
-        assert!(excerpt.answer.starts_with("200\n\n{\"t\":\"[token]\",\"x\":\"eyJ\"}\u{fffd}yyy"), "{}", excerpt.answer);
+        assert!(
+            excerpt
+                .answer
+                .starts_with("200\n\n{\"t\":\"[token]\",\"x\":\"eyJ\"}\u{fffd}yyy"),
+            "{}",
+            excerpt.answer
+        );
         assert!(excerpt.answer.chars().count() <= EXCERPT_CHARS + 1);
     }
 }

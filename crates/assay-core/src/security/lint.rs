@@ -7,29 +7,62 @@ impl Lint for SecurityPlan {
     fn lint(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.version != 1 {
-            problems.push(Problem::new("version", "is not 1", "this program reads version 1 of the format"));
+            problems.push(Problem::new(
+                "version",
+                "is not 1",
+                "this program reads version 1 of the format",
+            ));
         }
-        let captured = |name: &String| self.users.r#become.iter().any(|step| step.capture.contains_key(name));
-        let named = [("access_token", Some(&self.users.access_token)), ("refresh_token", self.users.refresh_token.as_ref()), ("id", self.users.id.as_ref())];
+        let captured = |name: &String| {
+            self.users
+                .r#become
+                .iter()
+                .any(|step| step.capture.contains_key(name))
+        };
+        let named = [
+            ("access_token", Some(&self.users.access_token)),
+            ("refresh_token", self.users.refresh_token.as_ref()),
+            ("id", self.users.id.as_ref()),
+        ];
         for (field, name) in named {
             if let Some(name) = name.filter(|name| !captured(name)) {
                 let message = format!("names `{name}`, which no step captures");
-                problems.push(Problem::new(format!("users.{field}"), message, "capture it in one of users.become"));
+                problems.push(Problem::new(
+                    format!("users.{field}"),
+                    message,
+                    "capture it in one of users.become",
+                ));
             }
         }
         if let Some(object) = &self.object
             && !object.create.capture.contains_key(OBJECT)
         {
             let hint = format!("capture `{OBJECT}`, the id of what it creates");
-            problems.push(Problem::new("object.create.capture", "lacks the object's id", hint));
+            problems.push(Problem::new(
+                "object.create.capture",
+                "lacks the object's id",
+                hint,
+            ));
         }
-        let steps = self.users.r#become.iter().enumerate().map(|(i, step)| (format!("users.become[{i}]"), step));
-        let create = self.object.iter().map(|object| ("object.create".to_owned(), &object.create));
+        let steps = self
+            .users
+            .r#become
+            .iter()
+            .enumerate()
+            .map(|(i, step)| (format!("users.become[{i}]"), step));
+        let create = self
+            .object
+            .iter()
+            .map(|object| ("object.create".to_owned(), &object.create));
         for (at, step) in steps.chain(create) {
             lint_captures(&at, step, &mut problems);
         }
         if !(1..=4).contains(&self.limits.concurrency) {
-            problems.push(Problem::new("limits.concurrency", "is out of range", "use 1 to 4"));
+            problems.push(Problem::new(
+                "limits.concurrency",
+                "is out of range",
+                "use 1 to 4",
+            ));
         }
         problems
     }

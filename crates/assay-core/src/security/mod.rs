@@ -26,7 +26,8 @@ pub use exchange::{Answer, Exchange, Failure, Outcome};
 pub use judge::{Judgement, Secrets, judge, observe};
 pub use operation::{Operation, OperationError};
 pub use plan::{
-    Database, Exclusion, JwtAlgorithm, JwtPlan, Limits, ObjectPlan, RequestPlan, SecurityPlan, Step as PlanStep, UsersPlan,
+    Database, Exclusion, JwtAlgorithm, JwtPlan, Limits, ObjectPlan, RequestPlan, SecurityPlan,
+    Step as PlanStep, UsersPlan,
 };
 pub use planner::{OTHER, plan};
 pub use probe::{Attack, Oracle, Probe, ProbePlan, Role, Step};

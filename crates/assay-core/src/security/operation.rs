@@ -25,12 +25,17 @@ pub struct OperationError(String);
 impl Operation {
     /// An operation from its two parts.
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.to_ascii_uppercase(), path: path.to_owned() }
+        Self {
+            method: method.to_ascii_uppercase(),
+            path: path.to_owned(),
+        }
     }
 
     /// Names of the `{parameters}` in the path, in order.
     pub fn path_parameters(&self) -> impl Iterator<Item = &str> {
-        self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        self.path
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
     }
 }
 
@@ -40,7 +45,10 @@ impl FromStr for Operation {
     fn from_str(text: &str) -> Result<Self, OperationError> {
         let refused = || OperationError(text.to_owned());
         let (method, path) = text.split_once(' ').ok_or_else(refused)?;
-        let known = matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE");
+        let known = matches!(
+            method,
+            "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE"
+        );
         if known && path.starts_with('/') && !path.contains([' ', '?', '#']) {
             Ok(Self::new(method, path))
         } else {
@@ -57,7 +65,9 @@ impl fmt::Display for Operation {
 
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
@@ -90,7 +100,15 @@ mod tests {
         let operation: Operation = "PATCH /lists/{list}/tasks/{id}".parse().unwrap();
         assert_eq!(operation.path_parameters().collect::<Vec<_>>(), ["list", "id"]);
         assert_eq!(operation.to_string(), "PATCH /lists/{list}/tasks/{id}");
-        for text in ["", "GET", "get /tasks", "GET tasks", "GET /a?b", "FETCH /a", "GET  /a"] {
+        for text in [
+            "",
+            "GET",
+            "get /tasks",
+            "GET tasks",
+            "GET /a?b",
+            "FETCH /a",
+            "GET  /a",
+        ] {
             assert!(text.parse::<Operation>().is_err(), "{text}");
         }
     }

@@ -37,7 +37,10 @@ pub enum Body {
     /// A JSON value, as `application/json`.
     Json(Value),
     /// These bytes, as `content_type`.
-    Raw { content_type: &'static str, bytes: Vec<u8> },
+    Raw {
+        content_type: &'static str,
+        bytes: Vec<u8>,
+    },
     /// A JSON value, followed by blanks until the body is this many bytes long.
     Padded { value: Value, bytes: usize },
     /// So many opening brackets, and as many closing ones.
@@ -173,22 +176,41 @@ impl Request {
             Body::Json(value) | Body::Padded { value, .. } => value.to_string().contains(&needle),
             Body::Absent | Body::Raw { .. } | Body::Nested { .. } => false,
         };
-        in_body || maps.iter().any(|map| map.values().any(|text| text.contains(&needle)))
+        in_body
+            || maps
+                .iter()
+                .any(|map| map.values().any(|text| text.contains(&needle)))
     }
 
     /// Fills the placeholders that `value_of` knows.
     #[must_use]
     pub fn filled(&self, value_of: &mut dyn FnMut(&str) -> Option<String>) -> Self {
         let mut fill_map = |map: &BTreeMap<String, String>| {
-            map.iter().map(|(name, text)| (name.clone(), fill(text, &mut *value_of))).collect()
+            map.iter()
+                .map(|(name, text)| (name.clone(), fill(text, &mut *value_of)))
+                .collect()
         };
-        let (path, query, headers) = (fill_map(&self.path), fill_map(&self.query), fill_map(&self.headers));
+        let (path, query, headers) = (
+            fill_map(&self.path),
+            fill_map(&self.query),
+            fill_map(&self.headers),
+        );
         let body = match &self.body {
             Body::Json(value) => Body::Json(fill_json(value, value_of)),
-            Body::Padded { value, bytes } => Body::Padded { value: fill_json(value, value_of), bytes: *bytes },
+            Body::Padded { value, bytes } => Body::Padded {
+                value: fill_json(value, value_of),
+                bytes: *bytes,
+            },
             other => other.clone(),
         };
-        Self { operation: self.operation.clone(), path, query, headers, body, credential: self.credential }
+        Self {
+            operation: self.operation.clone(),
+            path,
+            query,
+            headers,
+            body,
+            credential: self.credential,
+        }
     }
 
     /// The bytes to send.
@@ -219,8 +241,11 @@ impl Request {
             }
         });
         let mut target = segments.collect::<Vec<_>>().join("/");
-        let query: Vec<_> =
-            self.query.iter().map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value))).collect();
+        let query: Vec<_> = self
+            .query
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent_encode(name), percent_encode(value)))
+            .collect();
         if !query.is_empty() {
             target = format!("{target}?{}", query.join("&"));
         }
@@ -240,7 +265,12 @@ impl Request {
         if !content_type.is_empty() {
             headers.push(("Content-Type".to_owned(), content_type.to_owned()));
         }
-        Wire { method: self.operation.method, target, headers, body }
+        Wire {
+            method: self.operation.method,
+            target,
+            headers,
+            body,
+        }
     }
 }
 
@@ -323,9 +353,9 @@ fn collect_texts(value: &Value, schema: Option<&Schema>, pointer: &str, inputs: 
             for (name, field) in fields {
                 collect_texts(field, declared.get(name), &child(pointer, name), inputs);
             }
-            let absent = declared.iter().filter(|(name, field)| {
-                matches!(field, Schema::Text { .. }) && !fields.contains_key(*name)
-            });
+            let absent = declared
+                .iter()
+                .filter(|(name, field)| matches!(field, Schema::Text { .. }) && !fields.contains_key(*name));
             inputs.extend(absent.map(|(name, _)| Input::Body(child(pointer, name))));
         }
         // One item stands for all.

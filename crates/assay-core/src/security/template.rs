@@ -13,7 +13,9 @@ pub fn fill(text: &str, mut value_of: impl FnMut(&str) -> Option<String>) -> Str
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);
-        let known = after.split_once("}}").and_then(|(name, tail)| Some((value_of(name)?, tail)));
+        let known = after
+            .split_once("}}")
+            .and_then(|(name, tail)| Some((value_of(name)?, tail)));
         match known {
             Some((value, tail)) => {
                 filled.push_str(&value);
@@ -33,9 +35,12 @@ pub(super) fn fill_json(value: &Value, value_of: &mut dyn FnMut(&str) -> Option<
     match value {
         Value::String(text) => Value::String(fill(text, value_of)),
         Value::Array(items) => items.iter().map(|item| fill_json(item, value_of)).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, field)| (name.clone(), fill_json(field, value_of))).collect())
-        }
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, field)| (name.clone(), fill_json(field, value_of)))
+                .collect(),
+        ),
         other => other.clone(),
     }
 }
@@ -63,7 +68,11 @@ impl Dice {
         let mut bits = self.bits();
         let mut word = String::with_capacity(8);
         for position in 0..8 {
-            let choices: &[u8] = if position == 0 { b"ghkmpqrtvwxz" } else { b"bcdfghjkmnpqrstvwxz23456789" };
+            let choices: &[u8] = if position == 0 {
+                b"ghkmpqrtvwxz"
+            } else {
+                b"bcdfghjkmnpqrstvwxz23456789"
+            };
             let n = choices.len() as u64;
             word.push(char::from(choices[usize::try_from(bits % n).unwrap_or_default()]));
             bits /= n;
@@ -75,7 +84,11 @@ impl Dice {
     pub fn uuid(&mut self) -> String {
         let (high, low) = (self.bits(), self.bits());
         let (a, b, c) = (high >> 32, high >> 16 & 0xffff, high & 0x0fff);
-        format!("{a:08x}-{b:04x}-4{c:03x}-{:04x}-{:012x}", low >> 48 & 0x3fff | 0x8000, low & 0xffff_ffff_ffff)
+        format!(
+            "{a:08x}-{b:04x}-4{c:03x}-{:04x}-{:012x}",
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff
+        )
     }
 }
 
@@ -88,12 +101,19 @@ mod tests {
     #[test]
     fn placeholders_are_filled_once() {
         let value_of = |name: &str| (name == "a").then(|| "{{a}}".to_owned());
-        for (text, expected) in
-            [("{{a}}-{{b}}", "{{a}}-{{b}}"), ("x{{a}}", "x{{a}}"), ("{{", "{{"), ("{{a", "{{a"), ("{{{{a}}", "{{{{a}}")]
-        {
+        for (text, expected) in [
+            ("{{a}}-{{b}}", "{{a}}-{{b}}"),
+            ("x{{a}}", "x{{a}}"),
+            ("{{", "{{"),
+            ("{{a", "{{a"),
+            ("{{{{a}}", "{{{{a}}"),
+        ] {
             assert_eq!(fill(text, value_of), expected, "{text}");
         }
-        assert_eq!(fill("<{{a}}{{b}}{{a}}>", |name| Some(name.to_uppercase())), "<ABA>");
+        assert_eq!(
+            fill("<{{a}}{{b}}{{a}}>", |name| Some(name.to_uppercase())),
+            "<ABA>"
+        );
     }
 
     #[test]

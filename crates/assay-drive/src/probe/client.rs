@@ -32,8 +32,15 @@ pub(super) struct Inexpressible;
 impl Client {
     /// A client for a base URL of the form `http://127.0.0.1:8080`; `None` for anything else.
     pub(super) fn new(base_url: &str, timeout: Duration) -> Option<Self> {
-        let port = base_url.trim_end_matches('/').strip_prefix("http://127.0.0.1:")?.parse().ok()?;
-        Some(Self { address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port), timeout })
+        let port = base_url
+            .trim_end_matches('/')
+            .strip_prefix("http://127.0.0.1:")?
+            .parse()
+            .ok()?;
+        Some(Self {
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            timeout,
+        })
     }
 
     /// Sends the request with one header more, and waits for the answer, at most for the time-out.
@@ -63,7 +70,10 @@ impl Client {
             .uri(target)
             .header(HOST, self.address.to_string())
             .header(CONNECTION, "close");
-        let headers = wire.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers = wire
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in headers.chain(credential) {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
@@ -72,11 +82,14 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
-        let stream = TcpStream::connect(self.address).await.map_err(|_| Failure::NotConnected)?;
+        let stream = TcpStream::connect(self.address)
+            .await
+            .map_err(|_| Failure::NotConnected)?;
         // Latency is measured: a small request must not wait for an acknowledgement.
         stream.set_nodelay(true).map_err(|_| Failure::NotConnected)?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failure::Dropped)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| Failure::Dropped)?;
         let driving = tokio::task::spawn_local(async move { drop(connection.await) });
         let started = Instant::now();
         let answer = async {
@@ -92,7 +105,12 @@ impl Client {
 async fn read(response: Response<Incoming>, started: Instant) -> Result<Answer, Failure> {
     let (head, mut incoming) = response.into_parts();
     let headers = head.headers.iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.map(|(name, value)| {
+        (
+            name.to_string(),
+            String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        )
+    });
     let headers = headers.collect();
     let (mut body, mut n_read) = (Vec::new(), 0);
     while let Some(frame) = incoming.frame().await {
@@ -104,5 +122,10 @@ async fn read(response: Response<Incoming>, started: Instant) -> Result<Answer, 
             break;
         }
     }
-    Ok(Answer { status: head.status.as_u16(), headers, body, elapsed: started.elapsed() })
+    Ok(Answer {
+        status: head.status.as_u16(),
+        headers,
+        body,
+        elapsed: started.elapsed(),
+    })
 }

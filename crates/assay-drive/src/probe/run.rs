@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use assay_core::security::{
-    Attack, Contract, ContractError, Exchange, Failure, Judgement, Limits, Operation, Outcome, Probe, ProbeCase, ProbeJob,
-    ProbeMessage, ProbePlan, ProbeReport, Role, Rule, Secrets, Step, Verdict, judge, observe, plan,
+    Attack, Contract, ContractError, Exchange, Failure, Judgement, Limits, Operation, Outcome, Probe,
+    ProbeCase, ProbeJob, ProbeMessage, ProbePlan, ProbeReport, Role, Rule, Secrets, Step, Verdict, judge,
+    observe, plan,
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::JoinSet;
@@ -45,22 +46,38 @@ pub(super) enum JobError {
 /// # Errors
 ///
 /// The job makes no sense, or `say` fails.
-pub(super) async fn run(job: &ProbeJob, say: &impl Fn(&ProbeMessage) -> io::Result<()>) -> Result<ProbeReport, JobError> {
+pub(super) async fn run(
+    job: &ProbeJob,
+    say: &impl Fn(&ProbeMessage) -> io::Result<()>,
+) -> Result<ProbeReport, JobError> {
     let started = Instant::now();
     let contract = Contract::read(&job.contract)?;
     let ProbePlan { baselines, probes } = plan(&contract, &job.plan, job.seed);
     let limits = &job.plan.limits;
     let client = Client::new(&job.base_url, limits.request.as_duration().min(LONGEST_WAIT))
         .ok_or_else(|| JobError::BaseUrl(job.base_url.clone()))?;
-    let key = job.plan.jwt.as_ref().and_then(|jwt| job.secrets.get(&jwt.secret_env)).cloned();
+    let key = job
+        .plan
+        .jwt
+        .as_ref()
+        .and_then(|jwt| job.secrets.get(&jwt.secret_env))
+        .cloned();
 
     let watch = Watch::new(limits, started, key.clone());
     let mut problems = Vec::new();
-    let session = Session::begin(&client, &job.plan, key, job.seed, &|exchange: &Exchange| watch.record(exchange)).await;
+    let session = Session::begin(&client, &job.plan, key, job.seed, &|exchange: &Exchange| {
+        watch.record(exchange)
+    })
+    .await;
     let (working, session) = match session {
         Ok(session) => {
             watch.learn(&session);
-            let prober = Prober { client, session, watch, gate: RwLock::new(()) };
+            let prober = Prober {
+                client,
+                session,
+                watch,
+                gate: RwLock::new(()),
+            };
             let working = prober.baselines(&baselines, &mut problems).await;
             (working, Some(Rc::new(prober)))
         }
@@ -71,18 +88,37 @@ pub(super) async fn run(job: &ProbeJob, say: &impl Fn(&ProbeMessage) -> io::Resu
     };
     let Some(prober) = session else {
         let reason = problems[0].clone();
-        let cases = probes.iter().map(|probe| case(probe, "", &inconclusive(reason.clone()))).collect();
+        let cases = probes
+            .iter()
+            .map(|probe| case(probe, "", &inconclusive(reason.clone())))
+            .collect();
         return Ok(report(job, 2, started, problems, cases));
     };
-    let cases = prober.clone().all(probes, &working, limits.concurrency, say).await?;
+    let cases = prober
+        .clone()
+        .all(probes, &working, limits.concurrency, say)
+        .await?;
     problems.extend(prober.watch.exhausted().map(|problem| sentence(&problem)));
     let cases = prober.watch.finish(cases);
     Ok(report(job, prober.watch.sent.get(), started, problems, cases))
 }
 
-fn report(job: &ProbeJob, requests: u32, started: Instant, problems: Vec<String>, cases: Vec<ProbeCase>) -> ProbeReport {
+fn report(
+    job: &ProbeJob,
+    requests: u32,
+    started: Instant,
+    problems: Vec<String>,
+    cases: Vec<ProbeCase>,
+) -> ProbeReport {
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    ProbeReport { version: 1, seed: job.seed, requests, elapsed_ms, problems, cases }
+    ProbeReport {
+        version: 1,
+        seed: job.seed,
+        requests,
+        elapsed_ms,
+        problems,
+        cases,
+    }
 }
 
 /// Sends requests as the two users.
@@ -118,7 +154,10 @@ impl Prober {
             let exchange = self.send(step, &mut variables).await?;
             if exchange.outcome.success().is_none() {
                 let Exchange { wire, outcome, .. } = exchange;
-                return Err(format!("the valid request {} {} gave {outcome}", wire.method, wire.target));
+                return Err(format!(
+                    "the valid request {} {} gave {outcome}",
+                    wire.method, wire.target
+                ));
             }
         }
         Ok(())
@@ -139,7 +178,9 @@ impl Prober {
         let mut done = 0;
         loop {
             while running.len() < usize::from(concurrency.clamp(1, 4)) {
-                let Some((place, probe)) = waiting.next() else { break };
+                let Some((place, probe)) = waiting.next() else {
+                    break;
+                };
                 if let Some(Err(problem)) = working.get(&probe.operation) {
                     cases[place] = Some(case(&probe, "", &inconclusive(format!("{}.", sentence(problem)))));
                     done += 1;
@@ -148,7 +189,9 @@ impl Prober {
                 let prober = Rc::clone(&self);
                 running.spawn_local(async move { (place, prober.decide(&probe).await) });
             }
-            let Some(decided) = running.join_next().await else { break };
+            let Some(decided) = running.join_next().await else {
+                break;
+            };
             let (place, case) = decided.map_err(io::Error::other)?;
             cases[place] = Some(case);
             done += 1;
@@ -161,7 +204,14 @@ impl Prober {
 
     /// Tries the attacks of a probe until one succeeds.
     async fn decide(&self, probe: &Probe) -> ProbeCase {
-        let mut decided = case(probe, "", &Judgement { verdict: Verdict::Safe, message: String::new() });
+        let mut decided = case(
+            probe,
+            "",
+            &Judgement {
+                verdict: Verdict::Safe,
+                message: String::new(),
+            },
+        );
         for attack in &probe.attacks {
             let (judgement, seen) = self.attempt(attack).await;
             match judgement.verdict {
@@ -213,15 +263,26 @@ impl Prober {
         variables.extend(captured.clone());
         let wire = step.request.wire(&variables).map_err(|error| error.to_string())?;
         let header = self.session.header(credential)?;
-        let header = header.as_ref().map(|(name, value)| (name.as_str(), value.as_str()));
-        let outcome = self.client.send(&wire, header).await.map_err(|error| error.to_string())?;
+        let header = header
+            .as_ref()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let outcome = self
+            .client
+            .send(&wire, header)
+            .await
+            .map_err(|error| error.to_string())?;
         if let Some(answer) = outcome.success() {
             let lost = capture(answer, step.capture.iter(), captured);
             if step.role == Role::Before {
                 lost?;
             }
         }
-        let exchange = Exchange { role: step.role, credential, wire, outcome };
+        let exchange = Exchange {
+            role: step.role,
+            credential,
+            wire,
+            outcome,
+        };
         self.watch.observe(&step.request.operation, &exchange);
         Ok(exchange)
     }
@@ -276,14 +337,18 @@ impl Watch {
     fn record(&self, exchange: &Exchange) {
         self.sent.set(self.sent.get().saturating_add(1));
         self.unanswered.set(match exchange.outcome {
-            Outcome::Failed(Failure::NotConnected | Failure::TimedOut(_)) => self.unanswered.get().saturating_add(1),
+            Outcome::Failed(Failure::NotConnected | Failure::TimedOut(_)) => {
+                self.unanswered.get().saturating_add(1)
+            }
             Outcome::Failed(Failure::Dropped) | Outcome::Answered(_) => 0,
         });
     }
 
     fn observe(&self, operation: &Operation, exchange: &Exchange) {
         self.record(exchange);
-        let Some(answer) = exchange.outcome.answer() else { return };
+        let Some(answer) = exchange.outcome.answer() else {
+            return;
+        };
         for (rule, message) in observe(&exchange.wire, answer, &self.secrets.borrow()) {
             let key = (rule, operation.clone());
             if !self.observed.borrow().contains_key(&key) {
@@ -311,7 +376,10 @@ impl Watch {
         }
         let cut = self.cut.borrow();
         let last = seen.len().saturating_sub(SHOWN_PER_CASE);
-        seen[last..].iter().map(|exchange| exchange.excerpt(&cut)).collect()
+        seen[last..]
+            .iter()
+            .map(|exchange| exchange.excerpt(&cut))
+            .collect()
     }
 
     /// The cases, followed by what was seen in passing; rules that are only looked for in passing and were not seen are
@@ -335,11 +403,17 @@ fn case(probe: &Probe, variant: &str, judgement: &Judgement) -> ProbeCase {
 }
 
 const fn inconclusive(message: String) -> Judgement {
-    Judgement { verdict: Verdict::Inconclusive, message }
+    Judgement {
+        verdict: Verdict::Inconclusive,
+        message,
+    }
 }
 
 /// The first letter in upper case.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }

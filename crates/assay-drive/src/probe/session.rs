@@ -48,7 +48,10 @@ impl Session {
         for user in ['A', 'B'] {
             let mut variables = Variables::from([
                 ("username".to_owned(), dice.word()),
-                ("password".to_owned(), format!("Pw-{}-{}", dice.word(), dice.word())),
+                (
+                    "password".to_owned(),
+                    format!("Pw-{}-{}", dice.word(), dice.word()),
+                ),
             ]);
             for step in &plan.users.r#become {
                 take(client, step, &mut variables, watch)
@@ -97,10 +100,16 @@ impl Session {
             Credential::User(User::A) => token_of(&self.a),
             Credential::User(User::B) => token_of(&self.b),
             Credential::Forged(forgery) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+                let now = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(0, |elapsed| elapsed.as_secs());
                 let source = Source {
                     access: &token_of(&self.a),
-                    refresh: self.refresh_token.as_ref().and_then(|name| self.a.get(name)).map(String::as_str),
+                    refresh: self
+                        .refresh_token
+                        .as_ref()
+                        .and_then(|name| self.a.get(name))
+                        .map(String::as_str),
                     secret: self.jwt_key.as_deref(),
                     now,
                 };
@@ -112,16 +121,23 @@ impl Session {
 
     /// What must not be shown: the users' passwords and tokens, and the service's key.
     pub(super) fn secrets(&self) -> Vec<(&'static str, String)> {
-        let passwords = [&self.a, &self.b].into_iter().filter_map(|user| user.get("password").cloned());
+        let passwords = [&self.a, &self.b]
+            .into_iter()
+            .filter_map(|user| user.get("password").cloned());
         let passwords = passwords.map(|text| ("a user's password", text));
-        passwords.chain(self.jwt_key.clone().map(|key| ("the service's JWT key", key))).collect()
+        passwords
+            .chain(self.jwt_key.clone().map(|key| ("the service's JWT key", key)))
+            .collect()
     }
 
     /// The tokens of both users, to be cut out of excerpts.
     pub(super) fn tokens(&self) -> Vec<String> {
         let names = [Some(&self.access_token), self.refresh_token.as_ref()];
         let names = names.into_iter().flatten();
-        names.flat_map(|name| [&self.a, &self.b].map(|user| user.get(name).cloned())).flatten().collect()
+        names
+            .flat_map(|name| [&self.a, &self.b].map(|user| user.get(name).cloned()))
+            .flatten()
+            .collect()
     }
 }
 
@@ -132,14 +148,25 @@ async fn take(
     variables: &mut Variables,
     watch: &impl Fn(&Exchange),
 ) -> Result<(), String> {
-    let wire = step.request(Credential::Nobody).wire(variables).map_err(|error| error.to_string())?;
-    let outcome = client.send(&wire, None).await.map_err(|error| error.to_string())?;
+    let wire = step
+        .request(Credential::Nobody)
+        .wire(variables)
+        .map_err(|error| error.to_string())?;
+    let outcome = client
+        .send(&wire, None)
+        .await
+        .map_err(|error| error.to_string())?;
     let Wire { method, target, .. } = wire.clone();
     let captured = match outcome.success() {
         Some(answer) => capture(answer, step.capture.iter(), variables),
         None => Err(format!("{method} {target} gave {outcome}")),
     };
-    watch(&Exchange { role: Role::Before, credential: Credential::Nobody, wire, outcome });
+    watch(&Exchange {
+        role: Role::Before,
+        credential: Credential::Nobody,
+        wire,
+        outcome,
+    });
     captured
 }
 

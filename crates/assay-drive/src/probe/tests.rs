@@ -10,12 +10,21 @@ use super::fixture::{Flaw, job, start};
 use super::run::run;
 
 fn probed(flaw: Flaw) -> ProbeReport {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, async { run(&job(start(flaw).await), &|_| Ok(())).await.unwrap() })
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        run(&job(start(flaw).await), &|_| Ok(())).await.unwrap()
+    })
 }
 
 fn rules_found(report: &ProbeReport) -> Vec<String> {
-    report.findings("security").into_iter().map(|finding| finding.rule).collect()
+    report
+        .findings("security")
+        .into_iter()
+        .map(|finding| finding.rule)
+        .collect()
 }
 
 const EXPECTED: [(Flaw, &[&str]); 39] = [
@@ -63,7 +72,11 @@ const EXPECTED: [(Flaw, &[&str]); 39] = [
 #[test]
 fn a_correct_service_has_no_findings() {
     let report = probed(Flaw::Nothing);
-    let undecided: Vec<_> = report.cases.iter().filter(|case| case.verdict != Verdict::Safe).collect();
+    let undecided: Vec<_> = report
+        .cases
+        .iter()
+        .filter(|case| case.verdict != Verdict::Safe)
+        .collect();
     assert!(undecided.is_empty(), "{undecided:#?}");
     assert_eq!(report.problems, Vec::<String>::new());
     assert!(report.cases.len() > 150, "{}", report.cases.len());
@@ -74,26 +87,55 @@ fn each_flaw_is_found_and_nothing_else() {
     for (flaw, rules) in EXPECTED {
         let report = probed(flaw);
         let expected: Vec<_> = rules.iter().map(|rule| format!("probe/{rule}")).collect();
-        assert_eq!(rules_found(&report), expected, "{flaw:?}: {:#?}", report.findings("security"));
+        assert_eq!(
+            rules_found(&report),
+            expected,
+            "{flaw:?}: {:#?}",
+            report.findings("security")
+        );
     }
 }
 
 #[test]
 fn nobody_there_is_not_accused() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let report = LocalSet::new().block_on(&runtime, async {
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
         run(&job(format!("http://{free}")), &|_| Ok(())).await.unwrap()
     });
-    assert!(report.cases.iter().all(|case| case.verdict == Verdict::Inconclusive));
-    assert_eq!(report.problems, ["Could not become user A: POST /users gave no connection"]);
+    assert!(
+        report
+            .cases
+            .iter()
+            .all(|case| case.verdict == Verdict::Inconclusive)
+    );
+    assert_eq!(
+        report.problems,
+        ["Could not become user A: POST /users gave no connection"]
+    );
     assert_eq!(rules_found(&report), Vec::<String>::new());
 }
 
 #[test]
 fn other_hosts_are_refused() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for url in ["http://10.0.0.1:80", "http://localhost:80", "https://127.0.0.1:80", "http://127.0.0.1:80@example.org", ""] {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for url in [
+        "http://10.0.0.1:80",
+        "http://localhost:80",
+        "https://127.0.0.1:80",
+        "http://127.0.0.1:80@example.org",
+        "",
+    ] {
         let refused = LocalSet::new().block_on(&runtime, run(&job(url.to_owned()), &|_| Ok(())));
         assert!(refused.is_err(), "{url}");
     }
@@ -102,7 +144,10 @@ fn other_hosts_are_refused() {
 #[test]
 fn progress_is_told() {
     let told = RefCell::new(Vec::new());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     LocalSet::new().block_on(&runtime, async {
         let job = job(start(Flaw::Nothing).await);
         let say = |message: &ProbeMessage| {
@@ -111,5 +156,8 @@ fn progress_is_told() {
         };
         run(&job, &say).await.unwrap();
     });
-    assert!(matches!(told.borrow().first(), Some(ProbeMessage::Progress { done: 50, .. })));
+    assert!(matches!(
+        told.borrow().first(),
+        Some(ProbeMessage::Progress { done: 50, .. })
+    ));
 }

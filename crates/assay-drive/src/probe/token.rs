@@ -44,7 +44,10 @@ pub(super) fn forge(source: &Source<'_>, forgery: Forgery) -> Result<String, Unf
     match forgery {
         Forgery::Garbage => Ok("not.a.token".to_owned()),
         Forgery::Empty => Ok(String::new()),
-        Forgery::RefreshToken => source.refresh.map(str::to_owned).ok_or(Unforgeable::NoRefreshToken),
+        Forgery::RefreshToken => source
+            .refresh
+            .map(str::to_owned)
+            .ok_or(Unforgeable::NoRefreshToken),
         Forgery::WrongKey => {
             let mut dice = Dice::new(source.now);
             let key = [dice.uuid(), dice.uuid()].concat();
@@ -66,7 +69,10 @@ pub(super) fn forge(source: &Source<'_>, forgery: Forgery) -> Result<String, Unf
             claims.insert("exp".to_owned(), json!(later));
             let (header, rest) = source.access.split_once('.').ok_or(Unforgeable::NoJwt)?;
             let (_, signature) = rest.split_once('.').ok_or(Unforgeable::NoJwt)?;
-            Ok(format!("{header}.{}.{signature}", encoded(&Value::Object(claims))))
+            Ok(format!(
+                "{header}.{}.{signature}",
+                encoded(&Value::Object(claims))
+            ))
         }
         Forgery::Expired => {
             let mut claims = claims(source)?;
@@ -88,7 +94,8 @@ pub(super) fn forge(source: &Source<'_>, forgery: Forgery) -> Result<String, Unf
 /// The claims of A's access token.
 fn claims(source: &Source<'_>) -> Result<Map<String, Value>, Unforgeable> {
     let mut parts = source.access.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(Unforgeable::NoJwt);
     };
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Unforgeable::NoJwt)?;
@@ -124,8 +131,17 @@ mod tests {
 
     #[test]
     fn forged_tokens_differ_from_the_real_one_in_what_they_say() {
-        let real = signed(&json!({"alg": "HS256"}), json!({"sub": "1", "exp": 9_000}).as_object().unwrap(), "key");
-        let source = Source { access: &real, refresh: None, secret: Some("key"), now: 8_000 };
+        let real = signed(
+            &json!({"alg": "HS256"}),
+            json!({"sub": "1", "exp": 9_000}).as_object().unwrap(),
+            "key",
+        );
+        let source = Source {
+            access: &real,
+            refresh: None,
+            secret: Some("key"),
+            now: 8_000,
+        };
         let shown = |forgery| {
             forge(&source, forgery).map(|token| {
                 let text = |part: &str| String::from_utf8(URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
@@ -145,7 +161,12 @@ mod tests {
             Forgery::NoExpiry,
             Forgery::RefreshToken,
         ];
-        let shown = forgeries.map(|forgery| format!("{forgery}: {}", shown(forgery).unwrap_or_else(|error| error.to_string())));
+        let shown = forgeries.map(|forgery| {
+            format!(
+                "{forgery}: {}",
+                shown(forgery).unwrap_or_else(|error| error.to_string())
+            )
+        });
         insta::assert_snapshot!(shown.join("\n"), @r#"
         signed with a random key: {"alg":"HS256","typ":"JWT"} {"exp":9000,"sub":"1"} 43 false
         alg: nOnE: {"alg":"nOnE","typ":"JWT"} {"exp":9000,"sub":"1"} 0 false
@@ -157,7 +178,10 @@ mod tests {
         without exp: {"alg":"HS256","typ":"JWT"} {"sub":"1"} 43 false
         refresh token: there is no refresh token
         "#);
-        let opaque = Source { access: "opaque", ..source };
+        let opaque = Source {
+            access: "opaque",
+            ..source
+        };
         assert_eq!(forge(&opaque, Forgery::Expired), Err(Unforgeable::NoJwt));
     }
 
@@ -166,6 +190,9 @@ mod tests {
         // The example of jwt.io.
         let text = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
                     eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ";
-        assert_eq!(signature(text, "your-256-bit-secret"), "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c");
+        assert_eq!(
+            signature(text, "your-256-bit-secret"),
+            "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+        );
     }
 }

@@ -36,8 +36,17 @@ const INSIDES: [(&str, &str); 22] = [
 ];
 
 /// How stored passwords begin.
-const HASHES: [&str; 9] =
-    ["$argon2", "$2a$", "$2b$", "$2y$", "$scrypt$", "scrypt:32768", "pbkdf2_sha", "pbkdf2:sha", "\"password_hash\""];
+const HASHES: [&str; 9] = [
+    "$argon2",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+    "$scrypt$",
+    "scrypt:32768",
+    "pbkdf2_sha",
+    "pbkdf2:sha",
+    "\"password_hash\"",
+];
 
 /// The rules that an answer breaks by its content alone, with what it shows.
 pub fn observe(wire: &Wire, answer: &Answer, secrets: &Secrets) -> Vec<(Rule, String)> {
@@ -46,16 +55,25 @@ pub fn observe(wire: &Wire, answer: &Answer, secrets: &Secrets) -> Vec<(Rule, St
     if answer.status >= 400
         && let Some((word, kind)) = INSIDES.into_iter().find(|(word, _)| text.contains(word))
     {
-        broken.push((Rule::ErrorLeak, format!("An answer with status {} shows {kind}: `{word}`.", answer.status)));
+        broken.push((
+            Rule::ErrorLeak,
+            format!("An answer with status {} shows {kind}: `{word}`.", answer.status),
+        ));
     }
     if let Some(what) = exposed(wire, &text, secrets) {
-        broken.push((Rule::CredentialExposed, format!("An answer with status {} contains {what}.", answer.status)));
+        broken.push((
+            Rule::CredentialExposed,
+            format!("An answer with status {} contains {what}.", answer.status),
+        ));
     }
     broken
 }
 
 fn exposed(wire: &Wire, text: &str, secrets: &Secrets) -> Option<String> {
-    if let Some((name, _)) = secrets.iter().find(|(_, secret)| secret.len() >= 8 && text.contains(secret.as_str())) {
+    if let Some((name, _)) = secrets
+        .iter()
+        .find(|(_, secret)| secret.len() >= 8 && text.contains(secret.as_str()))
+    {
         return Some((*name).to_owned());
     }
     if let Some(hash) = HASHES.into_iter().find(|hash| text.contains(hash)) {

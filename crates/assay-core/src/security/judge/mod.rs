@@ -23,11 +23,21 @@ pub struct Judgement {
 
 /// Judges what was heard so far; `None` asks for the next step.
 pub fn judge(attack: &Attack, seen: &[Exchange]) -> Option<Judgement> {
-    if let Some(failed) = seen.iter().find(|exchange| exchange.role == Role::Before && exchange.outcome.success().is_none()) {
+    if let Some(failed) = seen
+        .iter()
+        .find(|exchange| exchange.role == Role::Before && exchange.outcome.success().is_none())
+    {
         let Exchange { wire, outcome, .. } = failed;
-        return inconclusive(format!("Could not be prepared: {} {} gave {outcome}.", wire.method, wire.target));
+        return inconclusive(format!(
+            "Could not be prepared: {} {} gave {outcome}.",
+            wire.method, wire.target
+        ));
     }
-    if seen.iter().filter_map(|exchange| exchange.outcome.answer()).any(|answer| answer.status == 429) {
+    if seen
+        .iter()
+        .filter_map(|exchange| exchange.outcome.answer())
+        .any(|answer| answer.status == 429)
+    {
         return inconclusive("The service limits the rate of requests.".to_owned());
     }
     let heard = Heard::new(attack, seen);
@@ -67,7 +77,12 @@ struct Heard<'a> {
 
 impl<'a> Heard<'a> {
     fn new(attack: &'a Attack, seen: &'a [Exchange]) -> Self {
-        let of = |role| seen.iter().filter(|exchange| exchange.role == role).map(|exchange| &exchange.outcome).collect();
+        let of = |role| {
+            seen.iter()
+                .filter(|exchange| exchange.role == role)
+                .map(|exchange| &exchange.outcome)
+                .collect()
+        };
         Self {
             attack,
             controls: of(Role::Control),
@@ -82,30 +97,46 @@ impl<'a> Heard<'a> {
     }
 
     fn shows_marker(&self, outcome: &Outcome) -> bool {
-        outcome.success().is_some_and(|answer| answer.contains(&self.attack.marker))
+        outcome
+            .success()
+            .is_some_and(|answer| answer.contains(&self.attack.marker))
     }
 }
 
 type Judged = Option<Judgement>;
 
 fn safe() -> Judged {
-    Some(Judgement { verdict: Verdict::Safe, message: String::new() })
+    Some(Judgement {
+        verdict: Verdict::Safe,
+        message: String::new(),
+    })
 }
 
 fn vulnerable(message: String) -> Judged {
-    Some(Judgement { verdict: Verdict::Vulnerable, message })
+    Some(Judgement {
+        verdict: Verdict::Vulnerable,
+        message,
+    })
 }
 
 fn inconclusive(message: String) -> Judged {
-    Some(Judgement { verdict: Verdict::Inconclusive, message })
+    Some(Judgement {
+        verdict: Verdict::Inconclusive,
+        message,
+    })
 }
 
 fn refused(heard: &Heard<'_>) -> Judged {
     let outcome = heard.first_attack()?;
     if outcome.success().is_some() {
-        vulnerable(format!("Answered {outcome} to a request with this credential: {}.", heard.attack.variant))
+        vulnerable(format!(
+            "Answered {outcome} to a request with this credential: {}.",
+            heard.attack.variant
+        ))
     } else if outcome.is_broken() {
-        inconclusive(format!("The request was neither refused nor accepted: {outcome}."))
+        inconclusive(format!(
+            "The request was neither refused nor accepted: {outcome}."
+        ))
     } else {
         safe()
     }
@@ -123,13 +154,19 @@ fn foreign(heard: &Heard<'_>) -> Judged {
     let after = heard.read_backs.first()?;
     let unchanged = shape::same_content(control, after);
     match after.answer().map(|answer| answer.status) {
-        Some(404 | 410) => vulnerable(format!("User A's object is gone after user B's request, which was answered {attack}.")),
-        Some(200..300) if unchanged && attack.is_broken() => inconclusive(format!("User B's request gave {attack}.")),
-        Some(200..300) if unchanged => safe(),
-        Some(200..300) if attack.success().is_some() || !heard.shows_marker(after) => {
-            vulnerable(format!("User A's object is changed after user B's request, which was answered {attack}."))
+        Some(404 | 410) => vulnerable(format!(
+            "User A's object is gone after user B's request, which was answered {attack}."
+        )),
+        Some(200..300) if unchanged && attack.is_broken() => {
+            inconclusive(format!("User B's request gave {attack}."))
         }
-        _ => inconclusive(format!("The owner could not read the object back afterwards: {after}.")),
+        Some(200..300) if unchanged => safe(),
+        Some(200..300) if attack.success().is_some() || !heard.shows_marker(after) => vulnerable(format!(
+            "User A's object is changed after user B's request, which was answered {attack}."
+        )),
+        _ => inconclusive(format!(
+            "The owner could not read the object back afterwards: {after}."
+        )),
     }
 }
 
@@ -155,7 +192,11 @@ fn unmoved(heard: &Heard<'_>) -> Judged {
     }
     let twice = heard.attacks.get(1)?;
     let moved = once.success().is_some() && twice.success().is_some() && !shape::same_content(once, twice);
-    if moved { vulnerable("User B's answer changes each time user A creates an object.".to_owned()) } else { None }
+    if moved {
+        vulnerable("User B's answer changes each time user A creates an object.".to_owned())
+    } else {
+        None
+    }
 }
 
 fn same_as_unknown(heard: &Heard<'_>) -> Judged {
@@ -187,11 +228,19 @@ fn is_rendered(answer: &Answer) -> bool {
 
 fn rendered(heard: &Heard<'_>, payload: &str) -> Judged {
     let outcomes = || heard.attacks.iter().chain(&heard.read_backs);
-    let reflected = outcomes().filter_map(|outcome| outcome.answer()).find(|answer| is_rendered(answer) && answer.contains(payload));
+    let reflected = outcomes()
+        .filter_map(|outcome| outcome.answer())
+        .find(|answer| is_rendered(answer) && answer.contains(payload));
     if let Some(answer) = reflected {
         let media_type = answer.media_type();
-        let media_type = if media_type.is_empty() { "an answer without a type" } else { &media_type };
-        return vulnerable(format!("Markup from the request came back unescaped in {media_type}."));
+        let media_type = if media_type.is_empty() {
+            "an answer without a type"
+        } else {
+            &media_type
+        };
+        return vulnerable(format!(
+            "Markup from the request came back unescaped in {media_type}."
+        ));
     }
     let attack = heard.first_attack()?;
     match attack {
@@ -210,9 +259,13 @@ fn assigned(heard: &Heard<'_>, field: &str, value: &str) -> Judged {
         return safe();
     }
     let outcomes = || heard.attacks.iter().chain(&heard.read_backs);
-    let taken = outcomes().filter_map(|outcome| outcome.success()?.json()).any(|json| holds(&json, field, value));
+    let taken = outcomes()
+        .filter_map(|outcome| outcome.success()?.json())
+        .any(|json| holds(&json, field, value));
     if taken {
-        vulnerable(format!("`{field}` was taken from the request: the answer has the value {value}."))
+        vulnerable(format!(
+            "`{field}` was taken from the request: the answer has the value {value}."
+        ))
     } else if heard.all {
         safe()
     } else {
@@ -225,7 +278,9 @@ fn holds(json: &Value, field: &str, value: &str) -> bool {
     match json {
         Value::Object(fields) => fields.iter().any(|(name, content)| {
             let same = match content {
-                Value::String(text) => text.strip_prefix(value.trim_end_matches('Z')).is_some_and(|rest| rest.len() <= 12),
+                Value::String(text) => text
+                    .strip_prefix(value.trim_end_matches('Z'))
+                    .is_some_and(|rest| rest.len() <= 12),
                 Value::Number(number) => number.to_string() == value,
                 Value::Bool(flag) => flag.to_string() == value,
                 _ => false,
@@ -240,7 +295,9 @@ fn holds(json: &Value, field: &str, value: &str) -> bool {
 fn not_given_away(heard: &Heard<'_>) -> Judged {
     let control = heard.controls.first()?;
     if control.success().is_some() || control.is_broken() {
-        return inconclusive(format!("User B's reading of another user's object gave {control}."));
+        return inconclusive(format!(
+            "User B's reading of another user's object gave {control}."
+        ));
     }
     let attack = heard.first_attack()?;
     if attack.is_broken() {
@@ -262,10 +319,13 @@ fn bounded(heard: &Heard<'_>) -> Judged {
     let control = heard.controls.first()?;
     let size = &heard.attack.variant;
     match attack {
-        _ if control.success().is_none() => inconclusive(format!("Afterwards an ordinary request gave {control}.")),
-        Outcome::Answered(answer) if answer.status >= 500 => {
-            vulnerable(format!("A body of {size} was answered {}, not 413.", answer.status))
+        _ if control.success().is_none() => {
+            inconclusive(format!("Afterwards an ordinary request gave {control}."))
         }
+        Outcome::Answered(answer) if answer.status >= 500 => vulnerable(format!(
+            "A body of {size} was answered {}, not 413.",
+            answer.status
+        )),
         Outcome::Answered(_) if attack.success().is_some() => {
             vulnerable(format!("A body of {size} was accepted with {attack}."))
         }
@@ -277,7 +337,9 @@ fn bounded(heard: &Heard<'_>) -> Judged {
 fn handled(heard: &Heard<'_>) -> Judged {
     let first = heard.first_attack()?;
     match first {
-        Outcome::Failed(Failure::NotConnected) => return inconclusive("The service is not there.".to_owned()),
+        Outcome::Failed(Failure::NotConnected) => {
+            return inconclusive("The service is not there.".to_owned());
+        }
         outcome if !outcome.is_broken() => return safe(),
         _ => {}
     }
@@ -287,7 +349,10 @@ fn handled(heard: &Heard<'_>) -> Judged {
     }
     let control = heard.controls.first()?;
     if control.success().is_some() {
-        vulnerable(format!("Such input ({}) gave {first}, twice, while an ordinary request was answered.", heard.attack.variant))
+        vulnerable(format!(
+            "Such input ({}) gave {first}, twice, while an ordinary request was answered.",
+            heard.attack.variant
+        ))
     } else {
         inconclusive(format!("Afterwards an ordinary request gave {control}."))
     }
@@ -309,7 +374,11 @@ fn not_overridden(heard: &Heard<'_>) -> Judged {
 
 fn not_traced(heard: &Heard<'_>) -> Judged {
     let outcome = heard.first_attack()?;
-    if heard.shows_marker(outcome) { vulnerable("TRACE sent the request's headers back.".to_owned()) } else { safe() }
+    if heard.shows_marker(outcome) {
+        vulnerable("TRACE sent the request's headers back.".to_owned())
+    } else {
+        safe()
+    }
 }
 
 fn not_shared(heard: &Heard<'_>, origin: &str) -> Judged {
@@ -317,32 +386,55 @@ fn not_shared(heard: &Heard<'_>, origin: &str) -> Judged {
         return inconclusive("No answer.".to_owned());
     };
     let allowed = answer.header("access-control-allow-origin") == Some(origin);
-    let credentials = answer.header("access-control-allow-credentials").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let credentials = answer
+        .header("access-control-allow-credentials")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     if allowed && credentials {
-        vulnerable(format!("The origin {origin} is allowed together with credentials."))
+        vulnerable(format!(
+            "The origin {origin} is allowed together with credentials."
+        ))
     } else {
         safe()
     }
 }
 
 fn nosniff(heard: &Heard<'_>) -> Judged {
-    let answers = || heard.attacks.iter().filter(|outcome| !outcome.is_broken()).filter_map(|outcome| outcome.answer());
+    let answers = || {
+        heard
+            .attacks
+            .iter()
+            .filter(|outcome| !outcome.is_broken())
+            .filter_map(|outcome| outcome.answer())
+    };
     if let Some(answer) = answers().find(|answer| !answer.has_nosniff()) {
-        return vulnerable(format!("An answer with status {} lacks the header.", answer.status));
+        return vulnerable(format!(
+            "An answer with status {} lacks the header.",
+            answer.status
+        ));
     }
     if !heard.all {
         return None;
     }
-    if answers().next().is_some() { safe() } else { inconclusive("No answer to look at.".to_owned()) }
+    if answers().next().is_some() {
+        safe()
+    } else {
+        inconclusive("No answer to look at.".to_owned())
+    }
 }
 
 fn unnamed(heard: &Heard<'_>) -> Judged {
     let Some(answer) = heard.first_attack()?.answer() else {
         return inconclusive("No answer.".to_owned());
     };
-    let version = answer.header("server").filter(|value| value.contains(|c: char| c.is_ascii_digit()));
+    let version = answer
+        .header("server")
+        .filter(|value| value.contains(|c: char| c.is_ascii_digit()));
     let named = version.map(|value| format!("Server: {value}"));
-    let named = named.or_else(|| answer.header("x-powered-by").map(|value| format!("X-Powered-By: {value}")));
+    let named = named.or_else(|| {
+        answer
+            .header("x-powered-by")
+            .map(|value| format!("X-Powered-By: {value}"))
+    });
     named.map_or_else(safe, |header| vulnerable(format!("Answers carry `{header}`.")))
 }
 
@@ -351,9 +443,12 @@ fn not_in_url(heard: &Heard<'_>) -> Judged {
     let attack = heard.first_attack()?;
     match (control.success(), attack.success()) {
         (None, _) => inconclusive(format!("The documented request gave {control}.")),
-        (Some(documented), Some(answer)) if shape::fields(documented) == shape::fields(answer) => {
-            vulnerable("GET with the credentials in the query is answered as the documented request is.".to_owned())
-        }
+        (Some(documented), Some(answer)) if shape::fields(documented) == shape::fields(answer) => vulnerable(
+            "GET with the credentials in the query is answered as the documented request is.".to_owned(),
+        ),
         _ => safe(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,9 @@ fn structure(json: &Value) -> String {
             format!("[{}]", items.iter().map(structure).collect::<Vec<_>>().join(","))
         }
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, field)| format!("{name}:{}", structure(field)));
+            let fields = fields
+                .iter()
+                .map(|(name, field)| format!("{name}:{}", structure(field)));
             format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
         }
     }

@@ -51,20 +51,29 @@ pub(super) fn by_error(heard: &Heard<'_>) -> Judged {
         return safe();
     }
     if let Some(error) = told {
-        return vulnerable(format!("One quote makes the database complain (\"{error}\"); without it nobody does."));
+        return vulnerable(format!(
+            "One quote makes the database complain (\"{error}\"); without it nobody does."
+        ));
     }
     let doubled = heard.controls.get(1)?;
     if doubled.is_broken() {
         inconclusive(format!("A quote gave {first}, two quotes {doubled}."))
     } else {
-        vulnerable(format!("One quote gave {first}, twice; no quote gave {neighbour}, and two quotes {doubled}."))
+        vulnerable(format!(
+            "One quote gave {first}, twice; no quote gave {neighbour}, and two quotes {doubled}."
+        ))
     }
 }
 
 /// True, false, true, false, true; with fresh values false, true; with fresh values the same between other quotation marks.
 pub(super) fn by_boolean(heard: &Heard<'_>) -> Judged {
     let yes: Vec<_> = heard.attacks.iter().map(|outcome| shape(outcome)).collect();
-    let no: Vec<_> = heard.controls.iter().take(3).map(|outcome| shape(outcome)).collect();
+    let no: Vec<_> = heard
+        .controls
+        .iter()
+        .take(3)
+        .map(|outcome| shape(outcome))
+        .collect();
     if yes.first()? == no.first()? {
         return safe();
     }
@@ -81,13 +90,17 @@ pub(super) fn by_boolean(heard: &Heard<'_>) -> Judged {
         return safe();
     }
     let (yes, no) = (heard.attacks[0], heard.controls[0]);
-    vulnerable(format!("A true and a false SQL condition are told apart, seven times out of seven ({yes} and {no})."))
+    vulnerable(format!(
+        "A true and a false SQL condition are told apart, seven times out of seven ({yes} and {no})."
+    ))
 }
 
 /// Delay; then nothing, delay, nothing, double, twice over.
 pub(super) fn by_delay(heard: &Heard<'_>, delay: Duration) -> Judged {
-    let (base, slept): (Option<Vec<_>>, Option<Vec<_>>) =
-        (heard.controls.iter().map(|outcome| elapsed(outcome)).collect(), heard.attacks.iter().map(|outcome| elapsed(outcome)).collect());
+    let (base, slept): (Option<Vec<_>>, Option<Vec<_>>) = (
+        heard.controls.iter().map(|outcome| elapsed(outcome)).collect(),
+        heard.attacks.iter().map(|outcome| elapsed(outcome)).collect(),
+    );
     let (Some(base), Some(slept)) = (base, slept) else {
         return inconclusive("A request that should sleep for a moment got no answer.".to_owned());
     };
@@ -113,7 +126,12 @@ pub(super) fn by_delay(heard: &Heard<'_>, delay: Duration) -> Judged {
     if !scaled {
         return inconclusive("The answer is late, but not by as much as asked for.".to_owned());
     }
-    let shown = |all: &[Duration]| all.iter().map(|took| took.as_millis().to_string()).collect::<Vec<_>>().join(", ");
+    let shown = |all: &[Duration]| {
+        all.iter()
+            .map(|took| took.as_millis().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     vulnerable(format!(
         "The database slept for as long as asked: {} ms with delays, {} ms without.",
         shown(&slept),

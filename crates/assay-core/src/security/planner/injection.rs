@@ -19,7 +19,12 @@ impl Planner<'_> {
             let attacks = self.sql(spec, &valid, &input, &base);
             self.add(Rule::SqlInjection, &spec.operation, Some(input.clone()), attacks);
             let attacks = self.markup(spec, &valid, &input, &base);
-            self.add(Rule::CrossSiteScripting, &spec.operation, Some(input.clone()), attacks);
+            self.add(
+                Rule::CrossSiteScripting,
+                &spec.operation,
+                Some(input.clone()),
+                attacks,
+            );
             let attacks = hostile_values(&input, &base).into_iter().map(|(variant, value)| {
                 let hostile = valid.clone().with(&input, value);
                 let steps = vec![attack(hostile.clone()), attack(hostile), control(valid.clone())];
@@ -55,7 +60,17 @@ impl Planner<'_> {
             let once = || attack(put(sleeping(base, delay)));
             let twice = || attack(put(sleeping(base, delay * 2)));
             let none = || control(put(sleeping(base, Duration::ZERO)));
-            let steps = vec![once(), none(), once(), none(), twice(), none(), once(), none(), twice()];
+            let steps = vec![
+                once(),
+                none(),
+                once(),
+                none(),
+                twice(),
+                none(),
+                once(),
+                none(),
+                twice(),
+            ];
             attacks.push(self.attack(spec, &format!("time: {variant}"), Oracle::SqlDelay(delay), steps));
         }
         attacks
@@ -66,8 +81,13 @@ impl Planner<'_> {
         let request = valid.clone().with(input, json!(format!("{base}{payload}")));
         let object = self.security.object.as_ref();
         let created = object.filter(|object| object.create.operation == spec.operation);
-        let capture = created.map(|object| object.create.capture.clone()).unwrap_or_default();
-        let mut steps = vec![Step { capture, ..attack(request) }];
+        let capture = created
+            .map(|object| object.create.capture.clone())
+            .unwrap_or_default();
+        let mut steps = vec![Step {
+            capture,
+            ..attack(request)
+        }];
         let stored = created.is_some() || steps[0].request.mentions(super::OBJECT);
         if let Some(object) = object.filter(|_| stored) {
             steps.push(self.read_back(object, Role::ReadBack, super::User::A));
@@ -83,22 +103,31 @@ fn base_text(spec: &OperationSpec, valid: &Request, input: &Input) -> String {
     }
     let schema = match input {
         Input::Body(pointer) => spec.body.as_ref().and_then(|body| body.at(pointer)),
-        Input::Path(name) | Input::Query(name) | Input::Header(name) => {
-            spec.parameters.iter().find(|parameter| parameter.name == *name).map(|parameter| &parameter.schema)
-        }
+        Input::Path(name) | Input::Query(name) | Input::Header(name) => spec
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == *name)
+            .map(|parameter| &parameter.schema),
         Input::WholeBody => None,
     };
-    schema.map_or_else(|| "{{nonce}}".to_owned(), super::super::contract::Schema::sample_text)
+    schema.map_or_else(
+        || "{{nonce}}".to_owned(),
+        super::super::contract::Schema::sample_text,
+    )
 }
 
 /// Texts that mean "true" and "false" to SQL and nothing to anybody else, for the usual places in a statement.
 fn boolean_pairs(base: &str) -> Vec<(&'static str, String, String)> {
     let pair = |before: &str, condition: &str, (yes, no): (&str, &str)| {
-        (format!("{base}{before}{condition}{yes}"), format!("{base}{before}{condition}{no}"))
+        (
+            format!("{base}{before}{condition}{yes}"),
+            format!("{base}{before}{condition}{no}"),
+        )
     };
     let digits = ("1", "2");
     [
-        ("in quotes", pair("' AND ", "'1'='", digits)),
+        // LIKE, as the rest of a pattern may follow: '1%'.
+        ("in quotes", pair("' AND ", "'1' LIKE '", digits)),
         ("in a pattern", pair("%' AND ", "'1' LIKE '", digits)),
         ("in quotes and brackets", pair("') AND ", "('1'='", digits)),
         ("any row", pair("~' OR ", "'1'='", digits)),
@@ -114,19 +143,40 @@ type Sleeping = fn(&str, Duration) -> String;
 fn delays(database: Database) -> Vec<(&'static str, Sleeping)> {
     match database {
         Database::Postgresql => vec![
-            ("in quotes", |base, d| format!("{base}'||(SELECT 1 FROM pg_sleep({}))||'", d.as_secs_f64())),
-            ("condition", |base, d| format!("{base}' AND 1=(SELECT 1 FROM pg_sleep({})) AND '1' LIKE '1", d.as_secs_f64())),
-            ("second statement", |base, d| format!("{base}';SELECT pg_sleep({});--", d.as_secs_f64())),
-            ("without quotes", |_, d| format!("(SELECT 1 FROM pg_sleep({}))", d.as_secs_f64())),
+            ("in quotes", |base, d| {
+                format!("{base}'||(SELECT 1 FROM pg_sleep({}))||'", d.as_secs_f64())
+            }),
+            ("condition", |base, d| {
+                format!(
+                    "{base}' AND 1=(SELECT 1 FROM pg_sleep({})) AND '1' LIKE '1",
+                    d.as_secs_f64()
+                )
+            }),
+            ("second statement", |base, d| {
+                format!("{base}';SELECT pg_sleep({});--", d.as_secs_f64())
+            }),
+            ("without quotes", |_, d| {
+                format!("(SELECT 1 FROM pg_sleep({}))", d.as_secs_f64())
+            }),
         ],
         Database::Mysql => vec![
-            ("in quotes", |base, d| format!("{base}'+SLEEP({})+'", d.as_secs_f64())),
-            ("condition", |base, d| format!("{base}' OR SLEEP({}) OR '1' LIKE '2", d.as_secs_f64())),
-            ("without quotes", |_, d| format!("(SELECT SLEEP({}))", d.as_secs_f64())),
+            ("in quotes", |base, d| {
+                format!("{base}'+SLEEP({})+'", d.as_secs_f64())
+            }),
+            ("condition", |base, d| {
+                format!("{base}' OR SLEEP({}) OR '1' LIKE '2", d.as_secs_f64())
+            }),
+            ("without quotes", |_, d| {
+                format!("(SELECT SLEEP({}))", d.as_secs_f64())
+            }),
         ],
         Database::Mssql => vec![
-            ("second statement", |base, d| format!("{base}';WAITFOR DELAY '0:0:{:06.3}';--", d.as_secs_f64())),
-            ("second statement without quotes", |base, d| format!("{base};WAITFOR DELAY '0:0:{:06.3}';--", d.as_secs_f64())),
+            ("second statement", |base, d| {
+                format!("{base}';WAITFOR DELAY '0:0:{:06.3}';--", d.as_secs_f64())
+            }),
+            ("second statement without quotes", |base, d| {
+                format!("{base};WAITFOR DELAY '0:0:{:06.3}';--", d.as_secs_f64())
+            }),
         ],
         // SQLite cannot sleep, and busy work says nothing certain.
         Database::Sqlite => Vec::new(),
@@ -135,7 +185,10 @@ fn delays(database: Database) -> Vec<(&'static str, Sleeping)> {
 
 /// What careless code trips over. Headers cannot carry control characters.
 fn hostile_values(input: &Input, base: &str) -> Vec<(&'static str, Value)> {
-    let mut values = vec![("quote", json!(format!("{base}'"))), ("4000 characters", json!("k".repeat(4_000)))];
+    let mut values = vec![
+        ("quote", json!(format!("{base}'"))),
+        ("4000 characters", json!("k".repeat(4_000))),
+    ];
     match input {
         Input::Path(_) | Input::Query(_) => values.extend([
             ("NUL", json!(format!("{base}\0"))),

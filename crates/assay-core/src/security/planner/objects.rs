@@ -42,12 +42,24 @@ impl Planner<'_> {
 
     /// Requests that name an object elsewhere than in the path.
     pub(super) fn reach(&mut self) {
-        let Some(object) = self.security.object.as_ref() else { return };
+        let Some(object) = self.security.object.as_ref() else {
+            return;
+        };
         for step in &object.reach {
-            let Some(spec) = self.contract.find(&step.operation) else { continue };
-            let request = self.step(step, Role::Attack).request.sent_by(Credential::User(User::B));
+            let Some(spec) = self.contract.find(&step.operation) else {
+                continue;
+            };
+            let request = self
+                .step(step, Role::Attack)
+                .request
+                .sent_by(Credential::User(User::B));
             let attacks = vec![self.foreign(spec, object, request)];
-            self.add(Rule::ObjectAccess, &step.operation, Some(Input::WholeBody), attacks);
+            self.add(
+                Rule::ObjectAccess,
+                &step.operation,
+                Some(Input::WholeBody),
+                attacks,
+            );
         }
     }
 
@@ -62,7 +74,10 @@ impl Planner<'_> {
 
     /// B asks for everything: A's object must neither be shown nor counted.
     fn unseen(&mut self, spec: &OperationSpec, object: &ObjectPlan, request: Request) -> Vec<Attack> {
-        let request = Request { query: BTreeMap::new(), ..request };
+        let request = Request {
+            query: BTreeMap::new(),
+            ..request
+        };
         if request.mentions(MARKER) {
             return Vec::new();
         }
@@ -76,7 +91,8 @@ impl Planner<'_> {
             create(),
             attack(request.clone()),
         ];
-        let mut attacks = vec![self.attack(spec, "another user's object in the answer", Oracle::Hidden, shown)];
+        let mut attacks =
+            vec![self.attack(spec, "another user's object in the answer", Oracle::Hidden, shown)];
         if spec.operation.method == "GET" {
             attacks.push(self.attack(spec, "another user's object counted", Oracle::Unmoved, counted));
         }
@@ -94,7 +110,11 @@ impl Planner<'_> {
         let object = self.security.object.as_ref();
         let create = object.and_then(|object| self.contract.find(&object.create.operation));
         let empty = BTreeMap::new();
-        let declared = |spec: &'_ OperationSpec, pointer: &str| match spec.body.as_ref().and_then(|body| body.at(pointer)) {
+        let declared = |spec: &'_ OperationSpec, pointer: &str| match spec
+            .body
+            .as_ref()
+            .and_then(|body| body.at(pointer))
+        {
             Some(Schema::Object(fields)) => fields.keys().cloned().collect::<Vec<_>>(),
             _ => Vec::new(),
         };
@@ -115,21 +135,31 @@ impl Planner<'_> {
         for (field, value) in fields {
             let expected = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let input = Input::Body(format!("{pointer}/{field}"));
-            let oracle = Oracle::Assigned { field: field.to_owned(), value: expected };
+            let oracle = Oracle::Assigned {
+                field: field.to_owned(),
+                value: expected,
+            };
             let steps = self.assigning(spec, &input, value);
             let attacks = vec![self.attack(spec, &format!("field `{field}`"), oracle, steps)];
             self.add(Rule::MassAssignment, &spec.operation, Some(input), attacks);
         }
         let owned = object.filter(|object| {
-            self.security.users.id.is_some() && (self.valid(spec).mentions(OBJECT) || spec.operation == object.create.operation)
+            self.security.users.id.is_some()
+                && (self.valid(spec).mentions(OBJECT) || spec.operation == object.create.operation)
         });
-        for field in OWNER_FIELDS.into_iter().filter(|field| owned.is_some() && !here.iter().any(|known| known == field)) {
+        for field in OWNER_FIELDS
+            .into_iter()
+            .filter(|field| owned.is_some() && !here.iter().any(|known| known == field))
+        {
             let input = Input::Body(format!("{pointer}/{field}"));
             let mut steps = self.assigning(spec, &input, json!(format!("{{{{{OTHER}}}}}")));
             if let Some(object) = owned {
                 steps.truncate(1);
                 // Another object, so that a service which shows everything to everybody is not accused of this as well.
-                let mut following = vec![self.step(&object.create, Role::Before), self.read_back(object, Role::Control, User::B)];
+                let mut following = vec![
+                    self.step(&object.create, Role::Before),
+                    self.read_back(object, Role::Control, User::B),
+                ];
                 following.append(&mut steps);
                 following.push(self.read_back(object, Role::ReadBack, User::B));
                 steps = following;
@@ -144,9 +174,15 @@ impl Planner<'_> {
         let request = self.valid(spec).with(input, value);
         let object = self.security.object.as_ref();
         let created = object.filter(|object| object.create.operation == spec.operation);
-        let capture = created.map(|object| object.create.capture.clone()).unwrap_or_default();
+        let capture = created
+            .map(|object| object.create.capture.clone())
+            .unwrap_or_default();
         let seen = object.filter(|_| created.is_some() || request.mentions(OBJECT));
-        let mut steps = vec![Step { role: Role::Attack, request, capture }];
+        let mut steps = vec![Step {
+            role: Role::Attack,
+            request,
+            capture,
+        }];
         steps.extend(seen.map(|object| self.read_back(object, Role::ReadBack, User::A)));
         steps
     }

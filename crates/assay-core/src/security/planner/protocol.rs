@@ -18,7 +18,11 @@ const FOREIGN_ORIGIN: &str = "https://attacker.invalid";
 impl Planner<'_> {
     pub(super) fn protocol(&mut self, spec: &OperationSpec) {
         let valid = self.valid(spec);
-        let plain = if spec.secured { vec![valid.clone(), valid.clone().sent_by(Credential::Nobody)] } else { vec![valid.clone()] };
+        let plain = if spec.secured {
+            vec![valid.clone(), valid.clone().sent_by(Credential::Nobody)]
+        } else {
+            vec![valid.clone()]
+        };
         let steps = plain.into_iter().map(attack).collect();
         let attacks = vec![self.attack(spec, "ordinary requests", Oracle::Nosniff, steps)];
         self.add(Rule::NosniffMissing, &spec.operation, None, attacks);
@@ -39,7 +43,13 @@ impl Planner<'_> {
     /// What does not belong to one operation.
     pub(super) fn whole_service(&mut self) {
         let contract = self.contract;
-        let Some(first) = contract.operations.iter().find(|spec| !self.leaves_out(&spec.operation)) else { return };
+        let Some(first) = contract
+            .operations
+            .iter()
+            .find(|spec| !self.leaves_out(&spec.operation))
+        else {
+            return;
+        };
         let bare = |method: &str, path: &str| Request {
             operation: Operation::new(method, path),
             path: BTreeMap::new(),
@@ -49,7 +59,12 @@ impl Planner<'_> {
             credential: Credential::User(User::A),
         };
         let unknown = bare("GET", "/no-such-path");
-        let attacks = vec![self.attack(first, "unknown path", Oracle::Nosniff, vec![attack(unknown.clone())])];
+        let attacks = vec![self.attack(
+            first,
+            "unknown path",
+            Oracle::Nosniff,
+            vec![attack(unknown.clone())],
+        )];
         self.add(Rule::NosniffMissing, &unknown.operation, None, attacks);
 
         let valid = self.valid(first);
@@ -57,19 +72,31 @@ impl Planner<'_> {
         self.add(Rule::VersionDisclosed, &first.operation, None, attacks);
 
         let payload = format!("<svg/onload={}>", self.dice.word());
-        let markup = Request { path: [("what".to_owned(), payload.clone())].into(), ..bare("GET", "/no-such-path/{what}") };
-        let attacks = vec![self.attack(first, "unknown path", Oracle::Rendered(payload), vec![attack(markup.clone())])];
+        let markup = Request {
+            path: [("what".to_owned(), payload.clone())].into(),
+            ..bare("GET", "/no-such-path/{what}")
+        };
+        let attacks = vec![self.attack(
+            first,
+            "unknown path",
+            Oracle::Rendered(payload),
+            vec![attack(markup.clone())],
+        )];
         self.add(Rule::CrossSiteScripting, &markup.operation, None, attacks);
 
         let mut trace = bare("TRACE", "/");
-        trace.headers.insert("X-Probe".to_owned(), "{{marker}}".to_owned());
+        trace
+            .headers
+            .insert("X-Probe".to_owned(), "{{marker}}".to_owned());
         let attacks = vec![self.attack(first, "TRACE", Oracle::NotTraced, vec![attack(trace.clone())])];
         self.add(Rule::TraceEnabled, &trace.operation, None, attacks);
     }
 
     /// A harmless method that claims to be DELETE.
     fn method_override(&mut self, spec: &OperationSpec, valid: &Request) {
-        let Some(object) = self.security.object.as_ref() else { return };
+        let Some(object) = self.security.object.as_ref() else {
+            return;
+        };
         if spec.operation.method != "DELETE" || !valid.mentions(OBJECT) {
             return;
         }
@@ -77,13 +104,20 @@ impl Planner<'_> {
             let mut request = valid.clone();
             request.operation = Operation::new(method, &spec.operation.path);
             request.query.insert("_method".to_owned(), "DELETE".to_owned());
-            request.headers.extend(OVERRIDE_HEADERS.map(|name| (name.to_owned(), "DELETE".to_owned())));
+            request
+                .headers
+                .extend(OVERRIDE_HEADERS.map(|name| (name.to_owned(), "DELETE".to_owned())));
             let steps = vec![
                 self.read_back(object, Role::Control, User::A),
                 attack(request),
                 self.read_back(object, Role::ReadBack, User::A),
             ];
-            self.attack(spec, &format!("{method} that claims to be DELETE"), Oracle::NotOverridden, steps)
+            self.attack(
+                spec,
+                &format!("{method} that claims to be DELETE"),
+                Oracle::NotOverridden,
+                steps,
+            )
         });
         let attacks = attacks.into();
         self.add(Rule::MethodOverride, &spec.operation, None, attacks);
@@ -91,11 +125,16 @@ impl Planner<'_> {
 
     /// The body's credentials as query parameters of a GET.
     fn credentials_in_url(&mut self, spec: &OperationSpec, valid: &Request) {
-        let (Some(Schema::Object(fields)), Body::Json(Value::Object(body))) = (&spec.body, &valid.body) else { return };
+        let (Some(Schema::Object(fields)), Body::Json(Value::Object(body))) = (&spec.body, &valid.body)
+        else {
+            return;
+        };
         if spec.operation.method != "POST" || !fields.contains_key("password") {
             return;
         }
-        let query = body.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        let query = body
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
         let request = Request {
             operation: Operation::new("GET", &spec.operation.path),
             query: query.collect(),
@@ -103,7 +142,12 @@ impl Planner<'_> {
             ..valid.clone()
         };
         let steps = vec![control(valid.clone()), attack(request)];
-        let attacks = vec![self.attack(spec, "GET with the credentials in the query", Oracle::NotInUrl, steps)];
+        let attacks = vec![self.attack(
+            spec,
+            "GET with the credentials in the query",
+            Oracle::NotInUrl,
+            steps,
+        )];
         self.add(Rule::CredentialsInUrl, &spec.operation, None, attacks);
     }
 }

@@ -7,7 +7,14 @@ use super::super::rule::Rule;
 use super::{Planner, attack};
 
 /// Keys that stand in tutorials and templates.
-const GUESSABLE_KEYS: [&str; 6] = ["", "secret", "changeme", "jwt_secret", "dev-secret", "your-256-bit-secret"];
+const GUESSABLE_KEYS: [&str; 6] = [
+    "",
+    "secret",
+    "changeme",
+    "jwt_secret",
+    "dev-secret",
+    "your-256-bit-secret",
+];
 
 impl Planner<'_> {
     pub(super) fn tokens(&mut self, spec: &OperationSpec) {
@@ -21,10 +28,16 @@ impl Planner<'_> {
         if self.security.jwt.is_some() {
             matrix.extend([
                 (Rule::JwtWrongKey, forged([Forgery::WrongKey])),
-                (Rule::JwtAlgNone, forged(["none", "None", "NONE", "nOnE"].map(Forgery::AlgNone))),
+                (
+                    Rule::JwtAlgNone,
+                    forged(["none", "None", "NONE", "nOnE"].map(Forgery::AlgNone)),
+                ),
                 (Rule::JwtEmptySignature, forged([Forgery::EmptySignature])),
                 (Rule::JwtTampered, forged([Forgery::Tampered])),
-                (Rule::JwtGuessableKey, forged(GUESSABLE_KEYS.map(Forgery::GuessableKey))),
+                (
+                    Rule::JwtGuessableKey,
+                    forged(GUESSABLE_KEYS.map(Forgery::GuessableKey)),
+                ),
                 (Rule::JwtExpired, forged([Forgery::Expired])),
                 (Rule::JwtNoExp, forged([Forgery::NoExpiry])),
             ]);
