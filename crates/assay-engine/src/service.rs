@@ -7,7 +7,7 @@ use assay_core::evidence::LogExcerpt;
 use assay_core::exercise::CheckKind;
 use assay_core::fault::Stop;
 use assay_core::toolchain::Service;
-use assay_sandbox::{AskError, Command, Container, Pod, Process, Target, Tmpfs};
+use assay_sandbox::{AskError, Command, Container, ExitReason, Pod, Process, Target, Tmpfs};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::{self, Role};
@@ -177,6 +177,9 @@ impl<'a> Running<'a> {
             waited = waiting => waited.map_err(|error| Role::Trusted("readiness probe").ask(&error))?,
             exited = ended => {
                 let detail = match exited {
+                    Ok(exited) if exited.reason == ExitReason::OutOfMemory => {
+                        return Err(Stop::OutOfMemory { limit_bytes: self.context.limits(self.kind).memory.0 });
+                    }
                     Ok(exited) => format!("it ended by itself ({})", faults::ending(&exited)),
                     Err(AskError::Cancelled) => return Err(Stop::Cancelled),
                     Err(AskError::Lost(death)) => return Err(self.app_role().death(&death)),

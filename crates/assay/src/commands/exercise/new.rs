@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ("templates/python/README.md", include_str!("starter/template_README.md")),
     ("verification/tests/test_greeting.py", include_str!("starter/test_greeting.py")),
     ("solutions/python/reference/app/__main__.py", include_str!("starter/reference_main.py")),
+    ("solutions/python/reference/app/greeter.py", include_str!("starter/reference_greeter.py")),
     ("solutions/python/reference/tests/test_app.py", include_str!("starter/reference_test.py")),
     ("solutions/python/reference/README.md", include_str!("starter/reference_README.md")),
     ("solutions/python/reference/expected.yaml", include_str!("starter/expected.yaml")),

@@ -6,7 +6,9 @@ import urllib.error
 import urllib.request
 from http.server import HTTPServer
 
-from app.__main__ import Handler, greeting
+import pytest
+
+from app.greeter import Handler, greeting
 
 
 def test_greets_the_world_by_default():
@@ -23,8 +25,6 @@ def test_answers_over_http():
         assert json.load(answer) == {"greeting": "Hello, Ada!"}
     with urllib.request.urlopen(f"{base}/health", timeout=5) as answer:
         assert json.load(answer) == {"status": "ok"}
-    try:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{base}/nothing", timeout=5)
-    except urllib.error.HTTPError as error:
-        assert error.code == 404
     server.shutdown()

@@ -1,0 +1,3 @@
+"""Ends before it listens."""
+
+raise SystemExit(3)

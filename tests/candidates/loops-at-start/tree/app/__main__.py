@@ -1,0 +1,4 @@
+"""Never gets as far as to listen."""
+
+while True:
+    pass
