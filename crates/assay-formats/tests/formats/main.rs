@@ -1,0 +1,6 @@
+//! Reports of real tools and of people who mean no good.
+
+mod coverage;
+mod findings;
+mod hostile;
+mod junit;
