@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use assay_core::agent::{Copied, TreeCaps};
-use bollard::models::VolumeCreateRequest;
+use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::ListVolumesOptionsBuilder;
 use sha2::{Digest, Sha256};
 
@@ -17,7 +17,6 @@ use crate::agent::AskError;
 use crate::container::{ContainerSpec, Mount, StartError};
 use crate::engine::{Engine, EngineError, QUICK, call};
 use crate::run::{Run, TRUSTED, remove_volume, unix_now};
-use crate::volume::Volume;
 
 /// The label that tells what a cache's volume is: [`DATA`] or [`MARKER`].
 const CACHE_LABEL: &str = "assay.cache";
@@ -104,31 +103,17 @@ impl Engine {
             Ok::<_, EngineError>(volumes.volumes.unwrap_or_default())
         };
         let now = unix_now();
-        let created = |labels: &HashMap<String, String>| {
-            labels
-                .get(CREATED_LABEL)
-                .and_then(|text| text.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        let mut markers = list(MARKER).await?;
-        markers.sort_by_key(|marker| std::cmp::Reverse(created(&marker.labels)));
-        let mut published = BTreeSet::new();
+        let markers = list(MARKER).await?.into_iter().map(Entry::from).collect();
+        let (kept, doomed) = select(markers, now, what);
         let mut removed = 0;
-        for (i, marker) in markers.iter().enumerate() {
-            let age = Duration::from_secs(now.saturating_sub(created(&marker.labels)));
-            let data = marker.labels.get(DATA_LABEL);
-            if i < what.keep && age <= what.older_than {
-                published.extend(data);
-            } else if remove_volume(self, &marker.name).await.is_ok() {
-                removed += 1;
-            }
+        for marker in &doomed {
+            removed += usize::from(remove_volume(self, &marker.name).await.is_ok());
         }
-        for data in list(DATA).await? {
-            let age = Duration::from_secs(now.saturating_sub(created(&data.labels)));
-            let being_filled = !markers
-                .iter()
-                .any(|marker| marker.labels.get(DATA_LABEL) == Some(&data.name))
-                && age <= FILLING;
+        let published: BTreeSet<&String> = kept.iter().filter_map(|marker| marker.data.as_ref()).collect();
+        let unpublished: BTreeSet<&String> =
+            doomed.iter().filter_map(|marker| marker.data.as_ref()).collect();
+        for data in list(DATA).await?.into_iter().map(Entry::from) {
+            let being_filled = !unpublished.contains(&data.name) && data.age(now) <= FILLING;
             if !published.contains(&data.name) && !being_filled {
                 // One in use is removed by the next pruning.
                 remove_volume(self, &data.name).await.ok();
@@ -147,7 +132,7 @@ impl Run {
     pub async fn publish_cache(
         &self,
         key: &str,
-        volume: &Volume,
+        volume: &crate::Volume,
         caps: TreeCaps,
     ) -> Result<(CacheVolume, Copied), PublishError> {
         let engine = &self.inner().engine;
@@ -191,6 +176,48 @@ impl Run {
             }
         }
     }
+}
+
+/// One of a cache's two volumes.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    /// Unix seconds.
+    created: u64,
+    /// Of a marker.
+    data: Option<String>,
+}
+
+impl From<Volume> for Entry {
+    fn from(volume: Volume) -> Self {
+        let created = volume
+            .labels
+            .get(CREATED_LABEL)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        Self {
+            name: volume.name,
+            created,
+            data: volume.labels.get(DATA_LABEL).cloned(),
+        }
+    }
+}
+
+impl Entry {
+    fn age(&self, now: u64) -> Duration {
+        Duration::from_secs(now.saturating_sub(self.created))
+    }
+}
+
+/// Parts the markers into those to keep and those to remove.
+fn select(mut markers: Vec<Entry>, now: u64, what: PruneCaches) -> (Vec<Entry>, Vec<Entry>) {
+    markers.sort_by_key(|marker| std::cmp::Reverse(marker.created));
+    let young = markers
+        .iter()
+        .take_while(|marker| marker.age(now) <= what.older_than)
+        .count();
+    let doomed = markers.split_off(young.min(what.keep));
+    (markers, doomed)
 }
 
 /// Whether these are the labels of a cache's data volume; one that the engine made up has none.
@@ -238,5 +265,41 @@ async fn inspect(engine: &Engine, name: &str) -> Result<Option<HashMap<String, S
         Ok(volume) => Ok(Some(volume.labels)),
         Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_caches_go_and_then_those_that_are_too_many() {
+        let markers = || {
+            [100, 300, 200]
+                .map(|created| Entry {
+                    name: created.to_string(),
+                    created,
+                    data: None,
+                })
+                .into()
+        };
+        for (older_than, keep, kept) in [
+            (1000, 9, vec!["300", "200", "100"]),
+            (200, 9, vec!["300", "200"]),
+            (1000, 1, vec!["300"]),
+            (100, 2, vec!["300"]),
+            (1000, 0, vec![]),
+        ] {
+            let what = PruneCaches {
+                older_than: Duration::from_secs(older_than),
+                keep,
+            };
+            let (left, doomed) = select(markers(), 400, what);
+            assert_eq!(
+                left.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(),
+                kept
+            );
+            assert_eq!(left.len() + doomed.len(), 3);
+        }
     }
 }

@@ -150,7 +150,12 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
             pids_limit: Some(i64::from(limits.pids)),
             ulimits: Some(ulimits(limits)),
             shm_size: Some(signed(limits.shm_bytes)),
-            tmpfs: Some(std::iter::once(&tmp).chain(tmpfs).map(|tmpfs| tmpfs_option(tmpfs, uid)).collect()),
+            tmpfs: Some(
+                std::iter::once(&tmp)
+                    .chain(tmpfs)
+                    .map(|tmpfs| tmpfs_option(tmpfs, uid))
+                    .collect(),
+            ),
             mounts: Some(mounts),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("none".to_owned()),
