@@ -256,3 +256,32 @@ fn seconds(duration: &Duration) -> String {
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_named() {
+        for (address, message) in [
+            ("http//x", "\"http//x\" is not the address of a container engine"),
+            (
+                "unix:///nonexistent/docker.sock",
+                "no container engine at unix:///nonexistent/docker.sock",
+            ),
+        ] {
+            let error = Engine::connect(Some(address)).await.unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_hangs_is_given_up() {
+        let hang = std::future::pending::<Result<(), bollard::errors::Error>>();
+        let error = call("do it", Duration::from_millis(5), hang).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot do it: the container engine took longer than 0 s"
+        );
+    }
+}

@@ -354,8 +354,10 @@ impl Supervisor {
             let (reason, grace) = tokio::select! {
                 biased;
                 status = &mut end => {
-                    let status = status.unwrap_or(WaitStatus::StillAlive);
-                    return (status, stopping.unwrap_or(Reason::Exit));
+                    // A request to stop may have come at the same moment, and be the cause.
+                    let stopped = || stops.try_recv().map_or(Reason::Exit, |_| Reason::Stopped);
+                    let reason = stopping.unwrap_or_else(stopped);
+                    return (status.unwrap_or(WaitStatus::StillAlive), reason);
                 }
                 Some(grace) = stops.recv() => (Reason::Stopped, grace),
                 Some(()) = overflows.recv(), if stopping.is_none() => (Reason::OutputCap, self.grace),

@@ -3,7 +3,11 @@
 //! Needs Docker on `/var/run/docker.sock` and the static agent (see [`AGENT_HELP`]). Without Docker the tests print that
 //! they are skipped; with `ASSAY_REQUIRE_DOCKER=1` they fail instead.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "what the tests share is a test, too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what the tests share is a test, too"
+)]
 
 mod commands;
 mod egress;

@@ -251,6 +251,21 @@ async fn from_inside_nothing_forbidden_works() {
 }
 
 #[tokio::test]
+async fn tcp_buffers_are_bounded_where_the_memory_limit_leaves_them_out() {
+    with_bench(async |bench| {
+        if bench.engine.info().cgroup_version == 1 {
+            let container = bench.container().await;
+            let file = format!(
+                "/sys/fs/cgroup/memory/docker/{}/memory.kmem.tcp.limit_in_bytes",
+                container.id()
+            );
+            assert_eq!(std::fs::read_to_string(file).unwrap().trim(), "16777216");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn honest_programs_still_work() {
     with_bench(async |bench| {
         let container = bench.container().await;

@@ -8,12 +8,16 @@
 //! File requests ([`Ask::Write`], [`Ask::Link`]) take effect in the order in which they were sent; everything else runs
 //! side by side. Bytes travel as base64. Every size and time is explicit: this module has no defaults to forget.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+
+pub use lines::{LineBuffer, OverlongLine};
 
 /// The protocol's version. Both sides refuse to talk to another one.
 pub const VERSION: u32 = 1;
@@ -519,92 +523,9 @@ impl<'de> Deserialize<'de> for Base64 {
     }
 }
 
-/// Cuts a stream of bytes into lines and never holds more than one of them.
-#[derive(Debug)]
-pub struct LineBuffer {
-    partial: Vec<u8>,
-    max_bytes: usize,
-    overlong: bool,
-}
-
-/// A line was longer than its buffer; it is dropped as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a line is longer than {max_bytes} bytes")]
-pub struct OverlongLine {
-    /// The most that was allowed, newline excluded.
-    pub max_bytes: usize,
-}
-
-impl LineBuffer {
-    /// An empty buffer for lines of at most `max_bytes`, newline excluded.
-    pub fn new(max_bytes: usize) -> Self {
-        Self {
-            partial: Vec::new(),
-            max_bytes,
-            overlong: false,
-        }
-    }
-
-    /// Takes the next bytes and calls `each` for every line that they complete, without its newline.
-    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(Result<&[u8], OverlongLine>)) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            self.keep(&bytes[..end]);
-            bytes = &bytes[end + 1..];
-            if std::mem::take(&mut self.overlong) {
-                each(Err(OverlongLine {
-                    max_bytes: self.max_bytes,
-                }));
-            } else {
-                each(Ok(&self.partial));
-            }
-            self.partial.clear();
-        }
-        self.keep(bytes);
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.overlong || self.partial.len() + bytes.len() > self.max_bytes {
-            self.overlong = true;
-            self.partial = Vec::new();
-        } else {
-            self.partial.extend_from_slice(bytes);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn lines(max_bytes: usize, chunks: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
-        let mut buffer = LineBuffer::new(max_bytes);
-        let mut lines = Vec::new();
-        for chunk in chunks {
-            buffer.push(chunk, |line| lines.push(line.ok().map(<[u8]>::to_vec)));
-        }
-        lines
-    }
-
-    #[test]
-    fn an_overlong_line_is_dropped_and_the_next_one_is_read() {
-        assert_eq!(
-            lines(3, &[b"abc\nab", b"cd", b"efg\n\nx\ny"]),
-            [Some(b"abc".to_vec()), None, Some(vec![]), Some(b"x".to_vec())]
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn lines_do_not_depend_on_how_the_bytes_arrive(
-            bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..64),
-            size in 1usize..9,
-        ) {
-            let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
-            prop_assert_eq!(lines(5, &chunks), lines(5, &[&bytes]));
-        }
-    }
 
     #[test]
     fn a_request_is_one_line_of_json() {
