@@ -21,7 +21,9 @@ fn check(name: &str, remove: &[&str]) {
     let repository = tempfile::tempdir().unwrap();
     make(&folder, repository.path(), remove).unwrap();
     let assessed = house::assess(&repository.path().to_string_lossy(), &[]).unwrap();
-    let Some(report) = assessed.report else { panic!("{name} got no report:\n{}", assessed.said) };
+    let Some(report) = assessed.report else {
+        panic!("{name} got no report:\n{}", assessed.said)
+    };
     house::assert_nothing_left(report["run"]["id"].as_str().unwrap());
 
     let actual = serde_json::to_string_pretty(&promised(assessed.exit, &report)).unwrap() + "\n";
@@ -29,7 +31,11 @@ fn check(name: &str, remove: &[&str]) {
     if std::fs::read_to_string(&golden).unwrap_or_default() != actual {
         let new = folder.join("report.json.actual");
         std::fs::write(&new, &actual).unwrap();
-        panic!("{name} got another report:\n{actual}\nto accept it:\n  cp {} {}", new.display(), golden.display());
+        panic!(
+            "{name} got another report:\n{actual}\nto accept it:\n  cp {} {}",
+            new.display(),
+            golden.display()
+        );
     }
 }
 
@@ -58,7 +64,12 @@ fn promised(exit: i32, report: &Value) -> Value {
     let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
     let points: Map<String, Value> = list("categories")
         .iter()
-        .map(|category| (category["id"].as_str().unwrap_or_default().to_owned(), category["score"].clone()))
+        .map(|category| {
+            (
+                category["id"].as_str().unwrap_or_default().to_owned(),
+                category["score"].clone(),
+            )
+        })
         .collect();
     let checks: Map<String, Value> = list("checks")
         .iter()
@@ -69,18 +80,33 @@ fn promised(exit: i32, report: &Value) -> Value {
                 None => text(&check["status"]).to_owned(),
             };
             let partial = check["partial_faults"].as_object().cloned().unwrap_or_default();
-            let partial: Vec<String> = partial.iter().map(|(part, fault)| format!("{part}: {}", text(&fault["code"]))).collect();
-            let value = if partial.is_empty() { json!(ended) } else { json!({"ended": ended, "parts": partial}) };
+            let partial: Vec<String> = partial
+                .iter()
+                .map(|(part, fault)| format!("{part}: {}", text(&fault["code"])))
+                .collect();
+            let value = if partial.is_empty() {
+                json!(ended)
+            } else {
+                json!({"ended": ended, "parts": partial})
+            };
             (text(&check["id"]).to_owned(), value)
         })
         .collect();
     let not_passed: Vec<String> = list("tests")
         .iter()
         .filter(|test| test["test"]["status"] != "passed")
-        .map(|test| format!("{}: {}", text(&test["test"]["name"]), text(&test["test"]["status"])))
+        .map(|test| {
+            format!(
+                "{}: {}",
+                text(&test["test"]["name"]),
+                text(&test["test"]["status"])
+            )
+        })
         .collect();
-    let mut rules: Vec<String> =
-        list("findings").iter().map(|finding| format!("{} {}", text(&finding["tool"]), text(&finding["rule"]))).collect();
+    let mut rules: Vec<String> = list("findings")
+        .iter()
+        .map(|finding| format!("{} {}", text(&finding["tool"]), text(&finding["rule"])))
+        .collect();
     rules.sort();
     rules.dedup();
     json!({

@@ -20,14 +20,26 @@ fn an_engine_that_vanishes_costs_the_candidate_nothing() {
         return;
     }
     let repository = tempfile::tempdir().unwrap();
-    house::overlay(&house::greeting().join("solutions/python/reference"), repository.path()).unwrap();
+    house::overlay(
+        &house::greeting().join("solutions/python/reference"),
+        repository.path(),
+    )
+    .unwrap();
     house::git(repository.path(), &["init", "-q"]).unwrap();
     house::git(repository.path(), &["add", "-A"]).unwrap();
-    house::git(repository.path(), &["commit", "-q", "-m", "Greet by name over HTTP"]).unwrap();
+    house::git(
+        repository.path(),
+        &["commit", "-q", "-m", "Greet by name over HTTP"],
+    )
+    .unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let (cut, was_cut) = watch::channel(false);
     runtime.spawn(relay(socket.clone(), was_cut));
     let log = folder.path().join("events");
@@ -47,9 +59,19 @@ fn an_engine_that_vanishes_costs_the_candidate_nothing() {
         .unwrap();
     // Cut as soon as the hidden tests are about to run: a file that grows, watched until the event is there.
     let began = std::time::Instant::now();
-    while !std::fs::read_to_string(&log).unwrap().contains("starting the service") {
-        assert!(began.elapsed().as_secs() < 120, "the run did not get as far as the hidden tests");
-        assert!(child.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
+    while !std::fs::read_to_string(&log)
+        .unwrap()
+        .contains("starting the service")
+    {
+        assert!(
+            began.elapsed().as_secs() < 120,
+            "the run did not get as far as the hidden tests"
+        );
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{}",
+            std::fs::read_to_string(&log).unwrap()
+        );
         std::thread::yield_now();
     }
     cut.send(true).unwrap();
@@ -58,10 +80,19 @@ fn an_engine_that_vanishes_costs_the_candidate_nothing() {
         serde_json::from_slice(&std::fs::read(folder.path().join("report.json")).unwrap()).unwrap();
     sweep(report["run"]["id"].as_str().unwrap());
     assert_eq!(status.code(), Some(110), "{report:#}");
-    let integration = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "integration").unwrap();
+    let integration = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["id"] == "integration")
+        .unwrap();
     assert_eq!(integration["status"], "not_scored", "{integration:#}");
     assert_eq!(integration["fault"]["whose"], "platform", "{integration:#}");
-    assert!(report["score"]["range"][1].as_f64().unwrap() >= 70.0, "{:#}", report["score"]);
+    assert!(
+        report["score"]["range"][1].as_f64().unwrap() >= 70.0,
+        "{:#}",
+        report["score"]
+    );
 }
 
 /// Passes connections on to the real engine until it is told to cut them.
@@ -76,7 +107,9 @@ async fn relay(socket: PathBuf, was_cut: watch::Receiver<bool>) {
         };
         let mut done = (*was_cut).clone();
         tokio::spawn(async move {
-            let Ok(mut far) = UnixStream::connect(ENGINE).await else { return };
+            let Ok(mut far) = UnixStream::connect(ENGINE).await else {
+                return;
+            };
             tokio::select! {
                 _ = copy_bidirectional(&mut near, &mut far) => (),
                 _ = done.wait_for(|cut| *cut) => (),
@@ -89,13 +122,27 @@ async fn relay(socket: PathBuf, was_cut: watch::Receiver<bool>) {
 fn sweep(run: &str) {
     let filter = format!("label=assay.run={run}");
     let list = |arguments: &[&str]| {
-        let output = Command::new("docker").args(arguments).args(["--filter", &filter]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        let output = Command::new("docker")
+            .args(arguments)
+            .args(["--filter", &filter])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     for container in list(&["ps", "-aq"]) {
-        Command::new("docker").args(["rm", "-f", &container]).output().unwrap();
+        Command::new("docker")
+            .args(["rm", "-f", &container])
+            .output()
+            .unwrap();
     }
     for volume in list(&["volume", "ls", "-q"]) {
-        Command::new("docker").args(["volume", "rm", "-f", &volume]).output().unwrap();
+        Command::new("docker")
+            .args(["volume", "rm", "-f", &volume])
+            .output()
+            .unwrap();
     }
 }

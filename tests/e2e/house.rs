@@ -17,7 +17,11 @@ pub(crate) fn workspace() -> &'static Path {
 pub(crate) fn assay() -> Command {
     let own = std::env::current_exe().unwrap();
     let program = own.ancestors().nth(2).unwrap().join("assay");
-    assert!(program.is_file(), "{} is missing: build it first (`cargo build -p assay`)", program.display());
+    assert!(
+        program.is_file(),
+        "{} is missing: build it first (`cargo build -p assay`)",
+        program.display()
+    );
     let mut command = Command::new(program);
     command.current_dir(workspace());
     command
@@ -25,7 +29,9 @@ pub(crate) fn assay() -> Command {
 
 /// Whether there is an engine; a missing one fails where it is required.
 pub(crate) fn has_engine() -> bool {
-    let answers = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let answers = Command::new("docker")
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .output();
     let answers = answers.is_ok_and(|output| output.status.success());
     let required = std::env::var("ASSAY_REQUIRE_DOCKER").is_ok_and(|value| value == "1");
     assert!(answers || !required, "no container engine answers");
@@ -48,14 +54,25 @@ pub(crate) fn greeting() -> &'static Path {
 /// Runs git in a folder with a fixed identity and time.
 pub(crate) fn git(dir: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
-        .args(["-c", "user.name=Candidate", "-c", "user.email=candidate@example.com", "-c", "init.defaultBranch=main"])
+        .args([
+            "-c",
+            "user.name=Candidate",
+            "-c",
+            "user.email=candidate@example.com",
+            "-c",
+            "init.defaultBranch=main",
+        ])
         .args(arguments)
         .env("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
         .env("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
         .current_dir(dir)
         .output()
         .context("git does not start")?;
-    ensure!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -88,7 +105,16 @@ pub(crate) struct Assessed {
 pub(crate) fn assess(repository: &str, more: &[&str]) -> Result<Assessed> {
     let out = tempfile::tempdir()?;
     let output: Output = assay()
-        .args(["run", "--track", "python", "--seed", "7", "--repo", repository, "--exercise"])
+        .args([
+            "run",
+            "--track",
+            "python",
+            "--seed",
+            "7",
+            "--repo",
+            repository,
+            "--exercise",
+        ])
         .arg(greeting())
         .arg("--runner-images")
         .arg(workspace().join("runner-images"))
@@ -98,15 +124,29 @@ pub(crate) fn assess(repository: &str, more: &[&str]) -> Result<Assessed> {
         .output()?;
     let report = std::fs::read(out.path().join("report.json")).ok();
     let report = report.map(|text| serde_json::from_slice(&text)).transpose()?;
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    Ok(Assessed { exit: output.status.code().unwrap_or(-1), said, report })
+    let said = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .concat();
+    Ok(Assessed {
+        exit: output.status.code().unwrap_or(-1),
+        said,
+        report,
+    })
 }
 
 /// Nothing labelled with this run is left in the engine.
 pub(crate) fn assert_nothing_left(run: &str) {
     for list in [&["ps", "-aq"][..], &["volume", "ls", "-q"]] {
         let filter = format!("label=assay.run={run}");
-        let left = Command::new("docker").args(list).args(["--filter", &filter]).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&left.stdout), "", "docker {list:?} after run {run}");
+        let left = Command::new("docker")
+            .args(list)
+            .args(["--filter", &filter])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&left.stdout),
+            "",
+            "docker {list:?} after run {run}"
+        );
     }
 }

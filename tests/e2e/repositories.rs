@@ -13,7 +13,12 @@ fn check(repository: &str, more: &[&str], exit: i32, sentence: &str) {
         return;
     }
     let assessed = assess(repository, more).unwrap();
-    assert!(assessed.exit == exit && assessed.said.contains(sentence), "exit {}:\n{}", assessed.exit, assessed.said);
+    assert!(
+        assessed.exit == exit && assessed.said.contains(sentence),
+        "exit {}:\n{}",
+        assessed.exit,
+        assessed.said
+    );
 }
 
 fn shown(path: &Path) -> String {
@@ -31,8 +36,17 @@ fn an_empty_repository_has_nothing_to_run() {
 fn a_missing_reference_is_named_with_those_there_are() {
     let dir = tempfile::tempdir().unwrap();
     git(dir.path(), &["init", "-q"]).unwrap();
-    git(dir.path(), &["commit", "-q", "--allow-empty", "-m", "Nothing yet"]).unwrap();
-    check(&shown(dir.path()), &["--ref", "release"], 4, "no `release`; its branches: main");
+    git(
+        dir.path(),
+        &["commit", "-q", "--allow-empty", "-m", "Nothing yet"],
+    )
+    .unwrap();
+    check(
+        &shown(dir.path()),
+        &["--ref", "release"],
+        4,
+        "no `release`; its branches: main",
+    );
     check(&shown(dir.path()), &[], 4, "the commit has no file");
 }
 
@@ -42,7 +56,12 @@ fn what_is_no_repository_is_the_callers_mistake() {
     std::fs::write(dir.path().join("HEAD"), [0_u8, 159, 146, 150]).unwrap();
     check(&shown(dir.path()), &[], 96, "there is no git repository there");
     check("/nowhere/at/all", &[], 96, "there is no such directory");
-    check("https://user:password@example.com/x.git", &[], 96, "without credentials");
+    check(
+        "https://user:password@example.com/x.git",
+        &[],
+        96,
+        "without credentials",
+    );
 }
 
 #[test]
@@ -54,7 +73,9 @@ fn a_tree_with_too_many_files_is_refused_and_scores_nothing() {
     git(dir.path(), &["init", "-q"]).unwrap();
     // 100 000 names of one empty file, written as one tree object.
     let blob = git(dir.path(), &["hash-object", "-w", "/dev/null"]).unwrap();
-    let listing: String = (0..100_000).map(|i| format!("100644 blob {}\tf{i}\n", blob.trim())).collect();
+    let listing: String = (0..100_000)
+        .map(|i| format!("100644 blob {}\tf{i}\n", blob.trim()))
+        .collect();
     let file = dir.path().join("listing");
     std::fs::write(&file, listing).unwrap();
     let tree = Command::new("git")
@@ -69,7 +90,11 @@ fn a_tree_with_too_many_files_is_refused_and_scores_nothing() {
     let assessed = assess(&shown(dir.path()), &[]).unwrap();
     let report = assessed.report.unwrap();
     assert_eq!(report["score"]["total"], 0.0, "{}", assessed.said);
-    assert_eq!(report["checks"][0]["fault"]["code"], "tree_refused", "{}", assessed.said);
+    assert_eq!(
+        report["checks"][0]["fault"]["code"], "tree_refused",
+        "{}",
+        assessed.said
+    );
     assert!(assessed.said.contains("too many files"), "{}", assessed.said);
     house::assert_nothing_left(report["run"]["id"].as_str().unwrap());
 }
@@ -92,9 +117,18 @@ fn links_submodules_and_pointers_are_left_out_and_told() {
     git(dir.path(), &["commit", "-q", "-m", "Greet by name over HTTP"]).unwrap();
     let assessed = assess(&shown(dir.path()), &[]).unwrap();
     let report = assessed.report.unwrap();
-    let style = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "style").unwrap();
+    let style = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["id"] == "style")
+        .unwrap();
     let notes = style["notes"].to_string();
-    for part in ["passwd is a symbolic link", "vendored is a submodule", "1 files are pointers of Git LFS"] {
+    for part in [
+        "passwd is a symbolic link",
+        "vendored is a submodule",
+        "1 files are pointers of Git LFS",
+    ] {
         assert!(notes.contains(part), "{notes}");
     }
     assert_eq!(report["categories"][0]["score"], 70.0, "{}", assessed.said);

@@ -10,15 +10,30 @@ use crate::report::CheckStatus;
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The run began.
-    RunStarted { run: String, exercise: String, repository: String },
+    RunStarted {
+        run: String,
+        exercise: String,
+        repository: String,
+    },
     /// The commit is known and its tree was read.
-    SourceRead { commit: String, n_files: u64, n_bytes: u64, n_left_out: u64 },
+    SourceRead {
+        commit: String,
+        n_files: u64,
+        n_bytes: u64,
+        n_left_out: u64,
+    },
     /// A check began.
     CheckStarted { check: String },
     /// A check says what it does now: `installing dependencies`.
     CheckProgressed { check: String, doing: String },
     /// A check ended.
-    CheckFinished { check: String, status: CheckStatus, fault: Option<Fault>, duration_ms: u64, summary: String },
+    CheckFinished {
+        check: String,
+        status: CheckStatus,
+        fault: Option<Fault>,
+        duration_ms: u64,
+        summary: String,
+    },
     /// The score is there.
     RunScored { total: f64, max: f64, range: [f64; 2] },
     /// All is written and cleaned up.

@@ -85,7 +85,10 @@ impl CheckEvidence {
     pub fn status(&self) -> CheckStatus {
         let speaks_against = self.tests.iter().any(|test| test.status != TestStatus::Passed)
             || self.findings.iter().any(|finding| finding.level == Level::Error)
-            || self.load.as_ref().is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok));
+            || self
+                .load
+                .as_ref()
+                .is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok));
         match self.stop.as_ref().map(Stop::whose) {
             Some(Whose::Candidate) => CheckStatus::Failed,
             Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,
@@ -101,16 +104,27 @@ impl CheckEvidence {
         }
         let mut parts = Vec::new();
         if !self.tests.is_empty() {
-            let n_passed = self.tests.iter().filter(|test| test.status == TestStatus::Passed).count();
+            let n_passed = self
+                .tests
+                .iter()
+                .filter(|test| test.status == TestStatus::Passed)
+                .count();
             parts.push(format!("{n_passed} of {} tests passed", self.tests.len()));
         }
         if let Some(coverage) = &self.coverage {
             let (hit, all) = coverage.line_counts();
-            parts.push(format!("{:.0} % of own lines covered", 100.0 * hit as f64 / all.max(1) as f64));
+            parts.push(format!(
+                "{:.0} % of own lines covered",
+                100.0 * hit as f64 / all.max(1) as f64
+            ));
         }
         if let Some(load) = &self.load {
             let p95_ms = load.total.latency.p95_us as f64 / 1000.0;
-            parts.push(format!("p95 {p95_ms:.0} ms, {} of {} failed", load.total.counts.failed(), load.total.counts.scheduled));
+            parts.push(format!(
+                "p95 {p95_ms:.0} ms, {} of {} failed",
+                load.total.counts.failed(),
+                load.total.counts.scheduled
+            ));
         }
         if matches!(self.kind, CheckKind::Style | CheckKind::Security) {
             parts.push(format!("{} findings", self.findings.len()));
@@ -234,24 +248,35 @@ pub struct FileCoverage {
 impl FileCoverage {
     /// Lines hit, lines there are.
     pub fn line_counts(&self) -> (u64, u64) {
-        (self.lines.values().filter(|hits| **hits > 0).count() as u64, self.lines.len() as u64)
+        (
+            self.lines.values().filter(|hits| **hits > 0).count() as u64,
+            self.lines.len() as u64,
+        )
     }
 
     /// Branches taken, branches there are.
     pub fn branch_counts(&self) -> (u64, u64) {
-        self.branches.values().fold((0, 0), |(taken, all), (t, n)| (taken + u64::from(*t.min(n)), all + u64::from(*n)))
+        self.branches.values().fold((0, 0), |(taken, all), (t, n)| {
+            (taken + u64::from(*t.min(n)), all + u64::from(*n))
+        })
     }
 }
 
 impl Coverage {
     /// Lines hit and lines there are, over all files.
     pub fn line_counts(&self) -> (u64, u64) {
-        self.files.values().map(FileCoverage::line_counts).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        self.files
+            .values()
+            .map(FileCoverage::line_counts)
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     }
 
     /// Branches taken and branches there are, over all files.
     pub fn branch_counts(&self) -> (u64, u64) {
-        self.files.values().map(FileCoverage::branch_counts).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        self.files
+            .values()
+            .map(FileCoverage::branch_counts)
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
     }
 }
 

@@ -95,7 +95,11 @@ impl Bands {
             self.style,
             self.documentation,
         ];
-        CategoryId::ALL.into_iter().zip(bands).filter_map(|(id, band)| Some((id, band?))).collect()
+        CategoryId::ALL
+            .into_iter()
+            .zip(bands)
+            .filter_map(|(id, band)| Some((id, band?)))
+            .collect()
     }
 
     /// What of the scorecard lies outside its band, as sentences. Empty: all is as expected.
@@ -112,7 +116,11 @@ impl Bands {
         judge("the total", scorecard.score.total, self.total, "points");
         for (id, band) in self.named() {
             if let Some(category) = scorecard.categories.iter().find(|category| category.id == id) {
-                let percent = if category.max > 0.0 { 100.0 * category.score / category.max } else { 0.0 };
+                let percent = if category.max > 0.0 {
+                    100.0 * category.score / category.max
+                } else {
+                    0.0
+                };
                 judge(id.name(), percent, band, "%");
             }
         }
@@ -127,19 +135,31 @@ impl Lint for Expected {
     fn lint(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.version != 1 {
-            problems.push(Problem::new("version", "is not 1", "this program reads version 1 of the format"));
+            problems.push(Problem::new(
+                "version",
+                "is not 1",
+                "this program reads version 1 of the format",
+            ));
         }
         let bands = self.bands.named().into_iter().map(|(id, band)| (id.name(), band));
         for (name, band) in bands.chain([("total", self.bands.total)]) {
             if !(0.0 <= band.min && band.min <= band.max && band.max <= 100.0) {
-                problems.push(Problem::new(format!("bands.{name}"), "is out of order", "use 0 <= min <= max <= 100"));
+                problems.push(Problem::new(
+                    format!("bands.{name}"),
+                    "is out of order",
+                    "use 0 <= min <= max <= 100",
+                ));
             }
         }
         for (i, commit) in self.commits.iter().enumerate() {
             let takes_the_rest = i + 1 == self.commits.len() && commit.patch.is_none();
             if commit.patch.is_some() != commit.paths.is_empty() && !takes_the_rest {
                 let hint = "give paths or a patch; only the last commit may have neither";
-                problems.push(Problem::new(format!("commits[{i}]"), "needs exactly one of paths and patch", hint));
+                problems.push(Problem::new(
+                    format!("commits[{i}]"),
+                    "needs exactly one of paths and patch",
+                    hint,
+                ));
             }
         }
         problems

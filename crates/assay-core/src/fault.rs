@@ -140,11 +140,18 @@ impl Stop {
             Self::BuildFailed { exit_code } => format!("The build failed (exit code {exit_code})."),
             Self::NotBuilt => "Not run, as the build did not succeed.".into(),
             Self::NeverReady { waited_ms, detail } => {
-                format!("The service was not ready after {}: {detail}.", seconds(*waited_ms))
+                format!(
+                    "The service was not ready after {}: {detail}.",
+                    seconds(*waited_ms)
+                )
             }
             Self::ServiceDied { detail } => format!("The service died: {detail}."),
             Self::TimedOut { limit_ms } => {
-                format!("Stopped after {} (limit {}).", seconds(*limit_ms), seconds(*limit_ms))
+                format!(
+                    "Stopped after {} (limit {}).",
+                    seconds(*limit_ms),
+                    seconds(*limit_ms)
+                )
             }
             Self::OutOfMemory { limit_bytes } => {
                 format!("Killed: used more than {} MiB of memory.", limit_bytes >> 20)
@@ -162,7 +169,9 @@ impl Stop {
             Self::ImageMissing { image } => format!("The image {image} is missing."),
             Self::EngineFailed { detail } => format!("The container engine failed: {detail}."),
             Self::ServiceBroken { service, detail } => format!("{service} did not come up: {detail}."),
-            Self::RegistryUnreachable { detail } => format!("A package registry could not be reached: {detail}."),
+            Self::RegistryUnreachable { detail } => {
+                format!("A package registry could not be reached: {detail}.")
+            }
             Self::NoisyHost { detail } => format!("The host was too noisy to measure: {detail}."),
             Self::NoAdvisories => "There is no advisory database, so dependencies were not audited.".into(),
             Self::Cancelled => "The run was cancelled.".into(),
@@ -171,7 +180,11 @@ impl Stop {
 
     /// The serialised form for reports.
     pub fn fault(&self) -> Fault {
-        Fault { whose: self.whose(), code: self.code().to_owned(), message: self.sentence() }
+        Fault {
+            whose: self.whose(),
+            code: self.code().to_owned(),
+            message: self.sentence(),
+        }
     }
 }
 
@@ -187,5 +200,9 @@ pub struct Fault {
 }
 
 fn seconds(ms: u64) -> String {
-    if ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { format!("{:.1} s", ms as f64 / 1000.0) }
+    if ms.is_multiple_of(1000) {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{:.1} s", ms as f64 / 1000.0)
+    }
 }

@@ -189,8 +189,11 @@ impl Report {
                 test: test.clone(),
             })
         });
-        let mut findings: Vec<Finding> =
-            evidence.checks.iter().flat_map(|check| check.findings.iter().cloned()).collect();
+        let mut findings: Vec<Finding> = evidence
+            .checks
+            .iter()
+            .flat_map(|check| check.findings.iter().cloned())
+            .collect();
         findings.sort_by(|a, b| {
             let key = |finding: &Finding| (std::cmp::Reverse(finding.level), finding.category);
             (key(a), &a.file, a.line, &a.rule).cmp(&(key(b), &b.file, b.line, &b.rule))
@@ -204,7 +207,11 @@ impl Report {
             categories: scorecard.categories,
             checks: evidence.checks.iter().map(check_report).collect(),
             tests: tests.collect(),
-            coverage: evidence.checks.iter().find_map(|check| check.coverage.as_ref()).map(coverage_report),
+            coverage: evidence
+                .checks
+                .iter()
+                .find_map(|check| check.coverage.as_ref())
+                .map(coverage_report),
             load: evidence.checks.iter().find_map(|check| check.load.clone()),
             findings,
             digests,
@@ -225,7 +232,11 @@ fn check_report(check: &CheckEvidence) -> CheckReport {
         visibility: check.visibility,
         status,
         fault: check.stop.as_ref().map(crate::fault::Stop::fault),
-        partial_faults: check.partial_stops.iter().map(|(part, stop)| (part.clone(), stop.fault())).collect(),
+        partial_faults: check
+            .partial_stops
+            .iter()
+            .map(|(part, stop)| (part.clone(), stop.fault()))
+            .collect(),
         duration_ms: check.duration_ms,
         facts: check.facts.clone(),
         notes: check.notes.clone(),
@@ -249,7 +260,13 @@ fn coverage_report(coverage: &crate::evidence::Coverage) -> CoverageReport {
             uncovered,
         }
     });
-    CoverageReport { lines_covered, lines_total, branches_covered, branches_total, files: files.collect() }
+    CoverageReport {
+        lines_covered,
+        lines_total,
+        branches_covered,
+        branches_total,
+        files: files.collect(),
+    }
 }
 
 fn uncovered(file: &FileCoverage) -> String {
@@ -263,6 +280,8 @@ fn uncovered(file: &FileCoverage) -> String {
         }
         last_was_uncovered = *hits == 0;
     }
-    let texts = ranges.iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") });
+    let texts = ranges
+        .iter()
+        .map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") });
     texts.collect::<Vec<_>>().join(", ")
 }

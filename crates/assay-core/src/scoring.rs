@@ -100,11 +100,23 @@ pub fn score(exercise: &Exercise, evidence: &Evidence) -> Scorecard {
         let highest = range[1] >= gate;
         (lowest == highest).then_some(lowest)
     });
-    Scorecard { score: Score { total, max, range, gate }, categories }
+    Scorecard {
+        score: Score {
+            total,
+            max,
+            range,
+            gate,
+        },
+        categories,
+    }
 }
 
 fn score_category(category: &Category, scale: Option<(f64, String)>, evidence: &Evidence) -> CategoryScore {
-    let lines: Vec<Line> = category.lines.iter().map(|rule| score_line(rule, scale.as_ref(), evidence)).collect();
+    let lines: Vec<Line> = category
+        .lines
+        .iter()
+        .map(|rule| score_line(rule, scale.as_ref(), evidence))
+        .collect();
     CategoryScore {
         id: category.id,
         title: category.title.clone(),
@@ -138,9 +150,10 @@ fn score_line(rule: &LineRule, scale: Option<&(f64, String)>, evidence: &Evidenc
             used.push(id.to_owned());
         }
     }
-    let self_reported = used.iter().filter_map(|id| evidence.check(id)).any(|check| {
-        check.kind == crate::exercise::CheckKind::Unit
-    });
+    let self_reported = used
+        .iter()
+        .filter_map(|id| evidence.check(id))
+        .any(|check| check.kind == crate::exercise::CheckKind::Unit);
     Line {
         id: rule.id.clone(),
         title: rule.title.clone(),
@@ -208,7 +221,10 @@ fn factor(scaled: ScaledBy, categories: &[CategoryScore]) -> (f64, String) {
     let Some(other) = categories.iter().find(|category| category.id == scaled.category) else {
         return (1.0, String::new());
     };
-    let scored = other.lines.iter().filter_map(|line| Some((line.points?, line.max)));
+    let scored = other
+        .lines
+        .iter()
+        .filter_map(|line| Some((line.points?, line.max)));
     let (points, max) = scored.fold((0.0, 0.0), |sum, line| (sum.0 + line.0, sum.1 + line.1));
     if max <= 0.0 {
         return (1.0, String::new());

@@ -97,7 +97,7 @@ pub enum CoverageFormat {
     Clover,
     /// Go cover profile.
     Go,
-    /// SimpleCov's `.resultset.json`.
+    /// `SimpleCov`'s `.resultset.json`.
     Simplecov,
 }
 
@@ -217,11 +217,15 @@ impl Overrides {
 
 impl Lint for Overrides {
     fn lint(&self) -> Vec<Problem> {
-        [("build", &self.build), ("start", &self.start), ("test", &self.test)]
-            .into_iter()
-            .filter(|(_, command)| command.as_ref().is_some_and(|text| text.trim().is_empty()))
-            .map(|(name, _)| Problem::new(name, "is empty", "give a command or leave it out"))
-            .collect()
+        [
+            ("build", &self.build),
+            ("start", &self.start),
+            ("test", &self.test),
+        ]
+        .into_iter()
+        .filter(|(_, command)| command.as_ref().is_some_and(|text| text.trim().is_empty()))
+        .map(|(name, _)| Problem::new(name, "is empty", "give a command or leave it out"))
+        .collect()
     }
 }
 
@@ -230,35 +234,59 @@ impl Lint for Toolchain {
         let mut problems = lint_head(self.version, &self.name);
         for (i, glob) in self.source.iter().enumerate() {
             if glob.trim().is_empty() {
-                problems.push(Problem::new(format!("source[{i}]"), "is empty", "give a glob such as **/*.py"));
+                problems.push(Problem::new(
+                    format!("source[{i}]"),
+                    "is empty",
+                    "give a glob such as **/*.py",
+                ));
             }
         }
         if let Some(dependencies) = &self.dependencies {
             for (i, name) in dependencies.manifests.iter().enumerate() {
                 if name.is_empty() || name.contains('/') {
                     let at = format!("dependencies.manifests[{i}]");
-                    problems.push(Problem::new(at, "is not a file name", "name a file at the tree's root"));
+                    problems.push(Problem::new(
+                        at,
+                        "is not a file name",
+                        "name a file at the tree's root",
+                    ));
                 }
             }
         }
         let mut outputs: Vec<(String, &str)> = Vec::new();
         if let Some(test) = &self.test {
             outputs.push(("test.junit".into(), &test.junit));
-            outputs.extend(test.coverage.as_ref().map(|file| ("test.coverage.path".into(), file.path.as_str())));
+            outputs.extend(
+                test.coverage
+                    .as_ref()
+                    .map(|file| ("test.coverage.path".into(), file.path.as_str())),
+            );
         }
         for (i, analysis) in self.analyses.iter().enumerate() {
             outputs.push((format!("analyses[{i}].output"), &analysis.output));
             if self.analyses[..i].iter().any(|other| other.id == analysis.id) {
-                problems.push(Problem::new(format!("analyses[{i}].id"), "is there twice", "give each tool its own id"));
+                problems.push(Problem::new(
+                    format!("analyses[{i}].id"),
+                    "is there twice",
+                    "give each tool its own id",
+                ));
             }
             if analysis.exit_codes.is_empty() {
                 let hint = "name the codes of a tool that worked";
-                problems.push(Problem::new(format!("analyses[{i}].exit_codes"), "is empty", hint));
+                problems.push(Problem::new(
+                    format!("analyses[{i}].exit_codes"),
+                    "is empty",
+                    hint,
+                ));
             }
         }
         for (at, path) in outputs {
             if !path.starts_with("/out/") || path.contains("..") {
-                problems.push(Problem::new(at, "is not in /out", "reports are collected from /out"));
+                problems.push(Problem::new(
+                    at,
+                    "is not in /out",
+                    "reports are collected from /out",
+                ));
             }
         }
         problems
@@ -268,7 +296,11 @@ impl Lint for Toolchain {
 impl Lint for Service {
     fn lint(&self) -> Vec<Problem> {
         let mut problems = lint_head(self.version, &self.name);
-        for (name, text) in [("start", &self.start), ("ready.command", &self.ready.command), ("data", &self.data)] {
+        for (name, text) in [
+            ("start", &self.start),
+            ("ready.command", &self.ready.command),
+            ("data", &self.data),
+        ] {
             if text.trim().is_empty() {
                 problems.push(Problem::new(name, "is empty", "give a command"));
             }
@@ -280,10 +312,18 @@ impl Lint for Service {
 fn lint_head(version: u32, name: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     if version != 1 {
-        problems.push(Problem::new("version", "is not 1", "this program reads version 1 of the format"));
+        problems.push(Problem::new(
+            "version",
+            "is not 1",
+            "this program reads version 1 of the format",
+        ));
     }
     if !is_slug(name) {
-        problems.push(Problem::new("name", "is not the folder's name", "use lower-case letters, digits and hyphens"));
+        problems.push(Problem::new(
+            "name",
+            "is not the folder's name",
+            "use lower-case letters, digits and hyphens",
+        ));
     }
     problems
 }

@@ -65,8 +65,14 @@ fn scale(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     }
     let whole: u64 = whole.parse().ok()?;
     let divisor = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-    let fraction: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    whole.checked_mul(factor)?.checked_add(fraction.checked_mul(factor)? / divisor)
+    let fraction: u64 = if fraction.is_empty() {
+        0
+    } else {
+        fraction.parse().ok()?
+    };
+    whole
+        .checked_mul(factor)?
+        .checked_add(fraction.checked_mul(factor)? / divisor)
 }
 
 impl FromStr for Bytes {
@@ -74,7 +80,10 @@ impl FromStr for Bytes {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let value = scale(text.trim(), &BYTE_UNITS);
-        value.map(Self).ok_or_else(|| UnitError { text: text.to_owned(), expected: BYTES_EXPECTED })
+        value.map(Self).ok_or_else(|| UnitError {
+            text: text.to_owned(),
+            expected: BYTES_EXPECTED,
+        })
     }
 }
 
@@ -85,7 +94,10 @@ impl FromStr for Span {
         // 1000 hours: beyond it a time-out is a typing mistake.
         let ms = scale(text.trim(), &SPAN_UNITS_MS).filter(|ms| *ms <= 3_600_000_000);
         ms.map(|ms| Self(Duration::from_millis(ms)))
-            .ok_or_else(|| UnitError { text: text.to_owned(), expected: SPAN_EXPECTED })
+            .ok_or_else(|| UnitError {
+                text: text.to_owned(),
+                expected: SPAN_EXPECTED,
+            })
     }
 }
 
@@ -155,14 +167,38 @@ mod tests {
 
     #[test]
     fn units_are_read_and_written() {
-        for (text, bytes) in [("512MiB", 512 << 20), ("1.5KiB", 1536), ("0B", 0), ("2GiB", 2 << 30)] {
+        for (text, bytes) in [
+            ("512MiB", 512 << 20),
+            ("1.5KiB", 1536),
+            ("0B", 0),
+            ("2GiB", 2 << 30),
+        ] {
             assert_eq!(text.parse::<Bytes>().unwrap(), Bytes(bytes), "{text}");
         }
-        for (text, ms) in [("30s", 30_000), ("250ms", 250), ("1.5s", 1_500), ("2m", 120_000), ("1h", 3_600_000)] {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("250ms", 250),
+            ("1.5s", 1_500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+        ] {
             assert_eq!(text.parse::<Span>().unwrap().as_millis(), ms, "{text}");
         }
-        for text in ["512", "MiB", "-1s", "1e3s", "1.s", "5 parsecs", "", "99999999999999999999GiB", "9999999h"] {
-            assert!(text.parse::<Bytes>().is_err() && text.parse::<Span>().is_err(), "{text}");
+        for text in [
+            "512",
+            "MiB",
+            "-1s",
+            "1e3s",
+            "1.s",
+            "5 parsecs",
+            "",
+            "99999999999999999999GiB",
+            "9999999h",
+        ] {
+            assert!(
+                text.parse::<Bytes>().is_err() && text.parse::<Span>().is_err(),
+                "{text}"
+            );
         }
         assert_eq!(Bytes(1536).to_string(), "1536B");
         assert_eq!(Span::seconds(90).to_string(), "90s");

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_yaml::Value;
 
-/// Largest file, in bytes: serde_yaml is slower than linear on hostile input.
+/// Largest file, in bytes: `serde_yaml` is slower than linear on hostile input.
 const MAX_BYTES: usize = 64 << 10;
 /// Deepest nesting of flow brackets.
 const MAX_DEPTH: usize = 32;
@@ -30,7 +32,13 @@ pub struct Mistake {
 impl Mistake {
     /// A mistake of the whole file.
     pub fn of_file(file: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: 0, column: 0, message: message.into(), hint: hint.into() }
+        Self {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
@@ -62,7 +70,11 @@ pub struct Problem {
 impl Problem {
     /// A problem at this path.
     pub fn new(path: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), hint: hint.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 }
 
@@ -81,9 +93,21 @@ pub fn read<T: DeserializeOwned + Lint>(file: &str, text: &str) -> Result<T, Vec
     let mistakes: Vec<Mistake> = value
         .lint()
         .into_iter()
-        .map(|problem| place(file, text, &problem.path, format!("{} {}", problem.path, problem.message), problem.hint))
+        .map(|problem| {
+            place(
+                file,
+                text,
+                &problem.path,
+                format!("{} {}", problem.path, problem.message),
+                problem.hint,
+            )
+        })
         .collect();
-    if mistakes.is_empty() { Ok(value) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(value)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// Reads a file without [`Lint`].
@@ -99,7 +123,13 @@ pub fn read_shape<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<
         Err(error) => {
             let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
             let message = without_place(&error.to_string());
-            return Err(vec![Mistake { file: file.to_owned(), line, column, message, hint: String::new() }]);
+            return Err(vec![Mistake {
+                file: file.to_owned(),
+                line,
+                column,
+                message,
+                hint: String::new(),
+            }]);
         }
     };
     let mut mistakes: Vec<Mistake> = Vec::new();
@@ -112,11 +142,17 @@ pub fn read_shape<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Vec<
         };
         let path = error.path().to_string();
         let message = without_place(&error.into_inner().to_string());
-        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        let missing = message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
         let a_consequence =
             missing.is_some_and(|field| taken_out.contains(&join(&path, field))) || message.is_empty();
         if !a_consequence {
-            let shown = if path == "." { message } else { format!("{path}: {message}") };
+            let shown = if path == "." {
+                message
+            } else {
+                format!("{path}: {message}")
+            };
             mistakes.push(place(file, text, &path, shown, String::new()));
         }
         // The broken part is taken out, so that the next round finds the next mistake.
@@ -143,17 +179,27 @@ fn out_of_bounds(file: &str, text: &str) -> Option<Mistake> {
         if depth > MAX_DEPTH {
             let line = text[..i].lines().count();
             let message = format!("brackets are nested deeper than {MAX_DEPTH}");
-            return Some(Mistake { file: file.to_owned(), line, column: 0, message, hint: String::new() });
+            return Some(Mistake {
+                file: file.to_owned(),
+                line,
+                column: 0,
+                message,
+                hint: String::new(),
+            });
         }
     }
     None
 }
 
 fn join(path: &str, field: &str) -> String {
-    if path == "." { field.to_owned() } else { format!("{path}.{field}") }
+    if path == "." {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
 }
 
-/// serde_yaml puts the path before and the place after its messages; both are shown apart.
+/// `serde_yaml` puts the path before and the place after its messages; both are shown apart.
 fn without_place(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
     message[..end].to_owned()
@@ -172,14 +218,20 @@ fn steps(path: &str) -> Vec<Step> {
         if let Some(key) = pieces.next().filter(|key| !key.is_empty()) {
             steps.push(Step::Key(key.to_owned()));
         }
-        steps.extend(pieces.filter_map(|piece| piece.strip_suffix(']')?.parse().ok()).map(Step::Index));
+        steps.extend(
+            pieces
+                .filter_map(|piece| piece.strip_suffix(']')?.parse().ok())
+                .map(Step::Index),
+        );
     }
     steps
 }
 
 fn take_out(value: &mut Value, path: &str) -> bool {
     let steps = steps(path);
-    let Some((last, parents)) = steps.split_last() else { return false };
+    let Some((last, parents)) = steps.split_last() else {
+        return false;
+    };
     let mut at = value;
     for step in parents {
         let next = match step {
@@ -206,13 +258,24 @@ fn place(file: &str, text: &str, path: &str, message: String, hint: String) -> M
     let all = steps(path);
     let found = (0..=all.len()).rev().find_map(|n| locate(text, &all[..n]));
     let (line, column) = found.unwrap_or((0, 0));
-    Mistake { file: file.to_owned(), line, column, message, hint }
+    Mistake {
+        file: file.to_owned(),
+        line,
+        column,
+        message,
+        hint,
+    }
 }
 
-/// Walks to the path with a deserializer that fails there: serde_yaml stamps the failure with its place.
+/// Walks to the path with a deserializer that fails there: `serde_yaml` stamps the failure with its place.
 fn locate(text: &str, path: &[Step]) -> Option<(usize, usize)> {
-    let error = At(path).deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    error.to_string().contains(HERE).then(|| error.location().map(|at| (at.line(), at.column())))?
+    let error = At(path)
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err()?;
+    error
+        .to_string()
+        .contains(HERE)
+        .then(|| error.location().map(|at| (at.line(), at.column())))?
 }
 
 const HERE: &str = "the place that was looked for";
@@ -223,7 +286,11 @@ impl<'de> DeserializeSeed<'de> for At<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.0.is_empty() { deserializer.deserialize_any(Stop) } else { deserializer.deserialize_any(self) }
+        if self.0.is_empty() {
+            deserializer.deserialize_any(Stop)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
 }
 
@@ -235,7 +302,9 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((Step::Key(wanted), rest)) = self.0.split_first() else { return Ok(()) };
+        let Some((Step::Key(wanted), rest)) = self.0.split_first() else {
+            return Ok(());
+        };
         while let Some(key) = map.next_key::<String>()? {
             if key == *wanted {
                 return map.next_value_seed(At(rest));
@@ -246,7 +315,9 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Some((Step::Index(wanted), rest)) = self.0.split_first() else { return Ok(()) };
+        let Some((Step::Index(wanted), rest)) = self.0.split_first() else {
+            return Ok(());
+        };
         for _ in 0..*wanted {
             if seq.next_element::<IgnoredAny>()?.is_none() {
                 return Ok(());
@@ -289,3 +360,6 @@ impl<'de> Visitor<'de> for Stop {
         Err(de::Error::custom(HERE))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,10 @@ pub(crate) fn hand_over(analysed: &[Analysed], evidence: &mut CheckEvidence) {
         let tools_check = kind_of(tool.category);
         match &tool.result {
             Ok(found) => {
-                let belonging = found.findings.iter().filter(|finding| kind_of(finding.category) == evidence.kind);
+                let belonging = found
+                    .findings
+                    .iter()
+                    .filter(|finding| kind_of(finding.category) == evidence.kind);
                 evidence.findings.extend(belonging.cloned().map(|mut finding| {
                     finding.check.clone_from(&evidence.id);
                     finding
@@ -69,7 +72,11 @@ pub(crate) fn hand_over(analysed: &[Analysed], evidence: &mut CheckEvidence) {
 }
 
 fn kind_of(category: CategoryId) -> CheckKind {
-    if category == CategoryId::Security { CheckKind::Security } else { CheckKind::Style }
+    if category == CategoryId::Security {
+        CheckKind::Security
+    } else {
+        CheckKind::Style
+    }
 }
 
 async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis]) -> Vec<Analysed> {
@@ -89,9 +96,18 @@ async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis])
     for analysis in analyses {
         let result = run(context, &container, analysis).await;
         if let Err(stop) = &result {
-            tracing::warn!(tool = analysis.id, "tool {} did not work: {}", analysis.id, stop.sentence());
+            tracing::warn!(
+                tool = analysis.id,
+                "tool {} did not work: {}",
+                analysis.id,
+                stop.sentence()
+            );
         }
-        analysed.push(Analysed { id: analysis.id.clone(), category: analysis.category, result });
+        analysed.push(Analysed {
+            id: analysis.id.clone(),
+            category: analysis.category,
+            result,
+        });
     }
     crate::build::discard(pod).await;
     analysed
@@ -113,23 +129,37 @@ async fn start(context: &Context<'_>, image: &str) -> Result<(assay_sandbox::Pod
 async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) -> Result<Found, Stop> {
     let role = Role::Trusted(&analysis.id);
     let began = Instant::now();
-    let command =
-        Command::shell(&analysis.command).cwd(SRC).deadline(context::TOOL_DEADLINE).output(context::at_most(OUTPUT_BYTES));
+    let command = Command::shell(&analysis.command)
+        .cwd(SRC)
+        .deadline(context::TOOL_DEADLINE)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = container.exec(command).await.map_err(|error| role.ask(&error))?;
     let limit_ms = crate::service::millis(context::TOOL_DEADLINE);
     if let Some(stop) = role.unfinished(&exited, limit_ms, OUTPUT_BYTES) {
         return Err(stop);
     }
-    let broken = |detail: String| Stop::ToolBroken { tool: analysis.id.clone(), detail };
+    let broken = |detail: String| Stop::ToolBroken {
+        tool: analysis.id.clone(),
+        detail,
+    };
     let code = exited.code.map_or(-1, i64::from);
     if !analysis.exit_codes.contains(&code) {
         let said = exited.stderr.text();
         let said = said.lines().last().unwrap_or_default();
         return Err(broken(format!("it ended with exit code {code}: {said}")));
     }
-    let check = if kind_of(analysis.category) == CheckKind::Security { "security" } else { "style" };
+    let check = if kind_of(analysis.category) == CheckKind::Security {
+        "security"
+    } else {
+        "style"
+    };
     let bytes = context.report(container, role, check, &analysis.output).await?;
-    tracing::debug!(tool = analysis.id, ms = crate::service::millis(began.elapsed()), "tool {} ended", analysis.id);
+    tracing::debug!(
+        tool = analysis.id,
+        ms = crate::service::millis(began.elapsed()),
+        "tool {} ended",
+        analysis.id
+    );
     let mut found = Found::default();
     if analysis.format == AnalysisFormat::Facts {
         let read = facts::read(&bytes, &Limits::default()).map_err(|error| broken(error.to_string()))?;
@@ -148,6 +178,10 @@ async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) 
     let read = findings::read(analysis.format, &bytes, &source, &Limits::default())
         .map_err(|error| broken(error.to_string()))?;
     found.notes = read.problems;
-    found.findings = read.value.into_iter().filter_map(|finding| context.source.own_finding(finding)).collect();
+    found.findings = read
+        .value
+        .into_iter()
+        .filter_map(|finding| context.source.own_finding(finding))
+        .collect();
     Ok(found)
 }

@@ -7,8 +7,8 @@ use assay_core::exercise::CheckKind;
 use assay_core::fault::Stop;
 use assay_core::toolchain::Dependencies;
 use assay_sandbox::{
-    CacheVolume, Command, Container, Content, Egress, EgressSpec, Exited, Mount, Pod, Tmpfs, TreeCaps, TreeEntry,
-    VolumeSpec, egress::Verdict,
+    CacheVolume, Command, Container, Content, Egress, EgressSpec, Exited, Mount, Pod, Tmpfs, TreeCaps,
+    TreeEntry, VolumeSpec, egress::Verdict,
 };
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -30,7 +30,10 @@ const CA_FILE: &str = "/tmp/ca.pem";
 /// Runs the check. The second value is there when later checks can go on.
 pub(crate) async fn build(context: &Context<'_>) -> (CheckEvidence, Option<Built>) {
     let Some(check) = context.check(CheckKind::Build) else {
-        return (CheckEvidence::new("build", CheckKind::Build, Default::default()), None);
+        return (
+            CheckEvidence::new("build", CheckKind::Build, Default::default()),
+            None,
+        );
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
     let result = context::within(check, run(context, &check.id, &check.registries, &mut evidence)).await;
@@ -56,22 +59,40 @@ async fn run(
     let built = Built { deps };
     context.events.doing(id, "building");
     let pod = context.pod().await?;
-    let mut spec =
-        context::container_spec("build", context.image(&context.toolchain_image)?, context.limits(CheckKind::Build));
+    let mut spec = context::container_spec(
+        "build",
+        context.image(&context.toolchain_image)?,
+        context.limits(CheckKind::Build),
+    );
     spec.env = context.toolchain.env.clone();
-    spec.mounts = vec![Mount::read_only(&context.src, SRC), Mount::writable(&context.work, WORK)];
-    spec.mounts.extend(built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS)));
+    spec.mounts = vec![
+        Mount::read_only(&context.src, SRC),
+        Mount::writable(&context.work, WORK),
+    ];
+    spec.mounts
+        .extend(built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS)));
     let role = role(context);
     let container = context.container(&pod, spec).await?;
-    let copied = shell(context, &container, role, "cp -R /src/. /work/", Duration::from_secs(60)).await?;
+    let copied = shell(
+        context,
+        &container,
+        role,
+        "cp -R /src/. /work/",
+        Duration::from_secs(60),
+    )
+    .await?;
     if !copied.success() {
-        return Err(Stop::TreeRefused { detail: "the tree does not fit into the build's volume".into() });
+        return Err(Stop::TreeRefused {
+            detail: "the tree does not fit into the build's volume".into(),
+        });
     }
     if let Some(command) = &context.toolchain.build {
         let exited = shell(context, &container, role, command, deadline(context)).await?;
         evidence.logs.extend(log("build", &exited));
         if exited.code != Some(0) {
-            return Err(Stop::BuildFailed { exit_code: exited.code.map_or(-1, i64::from) });
+            return Err(Stop::BuildFailed {
+                exit_code: exited.code.map_or(-1, i64::from),
+            });
         }
     }
     // Torn down beside the next checks; whatever fails here is swept at the end of the run.
@@ -94,33 +115,51 @@ async fn install(
         .filter_map(|name| Some((name.clone(), context.source.content(name)?)))
         .collect();
     if manifests.is_empty() {
-        evidence.notes.push(format!("No {} in the tree: no dependencies.", dependencies.manifests.join(" or ")));
+        evidence.notes.push(format!(
+            "No {} in the tree: no dependencies.",
+            dependencies.manifests.join(" or ")
+        ));
         return Ok(None);
     }
     let image = context.image(&context.toolchain_image)?;
     let key = cache_key(&image.id, dependencies, &manifests);
     let cached = context.engine.cached(&key).await;
     if let Some(volume) = cached.map_err(|error| faults::engine(&error))? {
-        evidence.notes.push("Dependencies came from the cache of the very same manifests.".into());
+        evidence
+            .notes
+            .push("Dependencies came from the cache of the very same manifests.".into());
         return Ok(Some(volume));
     }
     context.events.doing(id, "installing dependencies");
     let role = role(context);
     let volumes = context
         .run
-        .volumes(&[VolumeSpec { name: "deps".into(), bytes: DEPS_BYTES, inodes: DEPS_INODES }])
+        .volumes(&[VolumeSpec {
+            name: "deps".into(),
+            bytes: DEPS_BYTES,
+            inodes: DEPS_INODES,
+        }])
         .await
         .map_err(|error| faults::start(&error))?;
     let volume = context::volume(&volumes, "deps")?;
     let egress = open_egress(context, registries)?;
     let pod = match &egress {
-        Some(egress) => context.run.pod_with_egress(egress).await.map_err(|error| faults::start(&error))?,
+        Some(egress) => context
+            .run
+            .pod_with_egress(egress)
+            .await
+            .map_err(|error| faults::start(&error))?,
         None => context.pod().await?,
     };
     let mut spec = context::container_spec("dependencies", image, context.limits(CheckKind::Build));
     spec.env = context.toolchain.env.clone();
     spec.mounts = vec![Mount::writable(&volume, DEPS)];
-    spec.tmpfs = vec![Tmpfs { path: WORK.into(), bytes: 256 << 20, inodes: 50_000, exec: true }];
+    spec.tmpfs = vec![Tmpfs {
+        path: WORK.into(),
+        bytes: 256 << 20,
+        inodes: 50_000,
+        exec: true,
+    }];
     // Package managers unpack in their temporary directory.
     spec.limits.tmp_bytes = 1 << 30;
     if egress.is_some() {
@@ -129,38 +168,79 @@ async fn install(
         }
     }
     if context.extra_ca.is_some() {
-        for name in ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        for name in [
+            "SSL_CERT_FILE",
+            "PIP_CERT",
+            "REQUESTS_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
+        ] {
             spec.env.insert(name.into(), CA_FILE.into());
         }
     }
     let container = context.container(&pod, spec).await?;
     let files = manifests.into_iter().map(|(path, bytes)| file(&path, bytes));
-    container.write_tree(WORK, stream::iter(files)).await.map_err(|error| role.ask(&error))?;
+    container
+        .write_tree(WORK, stream::iter(files))
+        .await
+        .map_err(|error| role.ask(&error))?;
     let ca = context.extra_ca.iter().map(|ca| file("ca.pem", ca.clone()));
-    container.write_tree("/tmp", stream::iter(ca)).await.map_err(|error| role.ask(&error))?;
-    let exited = shell(context, &container, role, &dependencies.command, deadline(context)).await?;
+    container
+        .write_tree("/tmp", stream::iter(ca))
+        .await
+        .map_err(|error| role.ask(&error))?;
+    let exited = shell(
+        context,
+        &container,
+        role,
+        &dependencies.command,
+        deadline(context),
+    )
+    .await?;
     evidence.logs.extend(log("dependencies", &exited));
     if let Some(egress) = egress {
         let contacts = egress.close().await;
         let hosts: Vec<&str> = contacts.iter().map(|contact| contact.host.as_str()).collect();
-        evidence.notes.push(format!("Hosts that the installation asked for: {}.", hosts.join(", ")));
-        let unreachable = contacts.iter().find(|contact| contact.verdict == Verdict::Unreachable);
+        evidence.notes.push(format!(
+            "Hosts that the installation asked for: {}.",
+            hosts.join(", ")
+        ));
+        let unreachable = contacts
+            .iter()
+            .find(|contact| contact.verdict == Verdict::Unreachable);
         if let (Some(contact), false) = (unreachable, exited.success()) {
-            return Err(Stop::RegistryUnreachable { detail: format!("{} did not answer", contact.host) });
+            return Err(Stop::RegistryUnreachable {
+                detail: format!("{} did not answer", contact.host),
+            });
         }
     }
     if exited.code != Some(0) {
-        return Err(Stop::DependenciesFailed { exit_code: exited.code.map_or(-1, i64::from) });
+        return Err(Stop::DependenciesFailed {
+            exit_code: exited.code.map_or(-1, i64::from),
+        });
     }
     drop(container.remove().await);
     drop(pod.remove().await);
-    let caps = TreeCaps { bytes: DEPS_BYTES, entries: DEPS_INODES, depth: 64 };
-    let (cache, _) = context.run.publish_cache(&key, &volume, caps).await.map_err(|error| faults::publish(&error))?;
+    let caps = TreeCaps {
+        bytes: DEPS_BYTES,
+        entries: DEPS_INODES,
+        depth: 64,
+    };
+    let (cache, _) = context
+        .run
+        .publish_cache(&key, &volume, caps)
+        .await
+        .map_err(|error| faults::publish(&error))?;
     Ok(Some(cache))
 }
 
 fn file(path: &str, bytes: Vec<u8>) -> TreeEntry {
-    TreeEntry { path: path.to_owned(), content: Content::File { bytes, executable: false } }
+    TreeEntry {
+        path: path.to_owned(),
+        content: Content::File {
+            bytes,
+            executable: false,
+        },
+    }
 }
 
 fn open_egress(context: &Context<'_>, registries: &[String]) -> Result<Option<Egress>, Stop> {
@@ -174,14 +254,21 @@ fn open_egress(context: &Context<'_>, registries: &[String]) -> Result<Option<Eg
         max_duration: deadline(context),
         allow_private: false,
     };
-    Egress::open(spec).map(Some).map_err(|error| Stop::EngineFailed { detail: error.to_string() })
+    Egress::open(spec).map(Some).map_err(|error| Stop::EngineFailed {
+        detail: error.to_string(),
+    })
 }
 
 /// The same image, command and manifests give the same volume; nothing else was visible to the installation.
 fn cache_key(image: &str, dependencies: &Dependencies, manifests: &[(String, Vec<u8>)]) -> String {
     let mut hash = Sha256::new();
-    let named = manifests.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes.as_slice()]);
-    for part in [image.as_bytes(), dependencies.command.as_bytes()].into_iter().chain(named) {
+    let named = manifests
+        .iter()
+        .flat_map(|(name, bytes)| [name.as_bytes(), bytes.as_slice()]);
+    for part in [image.as_bytes(), dependencies.command.as_bytes()]
+        .into_iter()
+        .chain(named)
+    {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -195,7 +282,10 @@ async fn shell(
     command: &str,
     deadline: Duration,
 ) -> Result<Exited, Stop> {
-    let command = Command::shell(command).cwd(WORK).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let command = Command::shell(command)
+        .cwd(WORK)
+        .deadline(deadline)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = container.exec(command).await.map_err(|error| role.ask(&error))?;
     let limit_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
     match role.unfinished(&exited, limit_ms, OUTPUT_BYTES) {
@@ -206,13 +296,19 @@ async fn shell(
 }
 
 fn role(context: &Context<'_>) -> Role<'static> {
-    Role::Candidate { memory_bytes: context.limits(CheckKind::Build).memory.0 }
+    Role::Candidate {
+        memory_bytes: context.limits(CheckKind::Build).memory.0,
+    }
 }
 
 /// A little less than the whole check, so that the command is what is stopped and its output is kept.
 fn deadline(context: &Context<'_>) -> Duration {
-    let whole = context.check(CheckKind::Build).map_or(Duration::from_secs(300), |check| check.timeout.as_duration());
-    whole.saturating_sub(Duration::from_secs(5)).max(Duration::from_secs(1))
+    let whole = context
+        .check(CheckKind::Build)
+        .map_or(Duration::from_secs(300), |check| check.timeout.as_duration());
+    whole
+        .saturating_sub(Duration::from_secs(5))
+        .max(Duration::from_secs(1))
 }
 
 /// What a command said, standard error last.

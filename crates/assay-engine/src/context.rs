@@ -8,8 +8,8 @@ use assay_core::exercise::{Check, CheckKind, Limits};
 use assay_core::fault::Stop;
 use assay_core::toolchain::Toolchain;
 use assay_sandbox::{
-    CacheVolume, Container, ContainerSpec, Engine, Image, Mount, OutputCap, Pod, Run, Tmpfs, Volume, VolumeSpec, Volumes,
-    WhenFull,
+    CacheVolume, Container, ContainerSpec, Engine, Image, Mount, OutputCap, Pod, Run, Tmpfs, Volume,
+    VolumeSpec, Volumes, WhenFull,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -71,9 +71,21 @@ pub(crate) struct Built {
 /// The volumes that every run has.
 pub(crate) async fn make_volumes(run: &Run) -> Result<Volumes, Stop> {
     let specs = [
-        VolumeSpec { name: "src".into(), bytes: SRC_BYTES, inodes: TREE_INODES },
-        VolumeSpec { name: "history".into(), bytes: SRC_BYTES, inodes: TREE_INODES },
-        VolumeSpec { name: "work".into(), bytes: WORK_BYTES, inodes: 2 * TREE_INODES },
+        VolumeSpec {
+            name: "src".into(),
+            bytes: SRC_BYTES,
+            inodes: TREE_INODES,
+        },
+        VolumeSpec {
+            name: "history".into(),
+            bytes: SRC_BYTES,
+            inodes: TREE_INODES,
+        },
+        VolumeSpec {
+            name: "work".into(),
+            bytes: WORK_BYTES,
+            inodes: 2 * TREE_INODES,
+        },
     ];
     run.volumes(&specs).await.map_err(|error| faults::start(&error))
 }
@@ -81,7 +93,9 @@ pub(crate) async fn make_volumes(run: &Run) -> Result<Volumes, Stop> {
 impl Context<'_> {
     /// The image of this name.
     pub(crate) fn image(&self, name: &str) -> Result<Image, Stop> {
-        self.images.get(name).cloned().ok_or_else(|| Stop::ImageMissing { image: name.to_owned() })
+        self.images.get(name).cloned().ok_or_else(|| Stop::ImageMissing {
+            image: name.to_owned(),
+        })
     }
 
     /// The check of this kind; checks are only run when the exercise has them.
@@ -91,7 +105,9 @@ impl Context<'_> {
 
     /// What candidate code may use in this check.
     pub(crate) fn limits(&self, kind: CheckKind) -> Limits {
-        self.check(kind).and_then(|check| check.limits).unwrap_or(self.folder.spec.app.limits)
+        self.check(kind)
+            .and_then(|check| check.limits)
+            .unwrap_or(self.folder.spec.app.limits)
     }
 
     /// A pod without network.
@@ -106,8 +122,15 @@ impl Context<'_> {
 
     /// Keeps the bytes that a result rests on.
     pub(crate) fn keep(&self, check: &str, name: &str, bytes: Vec<u8>) {
-        let file = RawFile { check: check.to_owned(), name: name.to_owned(), bytes };
-        self.raw.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(file);
+        let file = RawFile {
+            check: check.to_owned(),
+            name: name.to_owned(),
+            bytes,
+        };
+        self.raw
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(file);
     }
 
     /// Reads a report out of a container and keeps its bytes as evidence.
@@ -156,12 +179,21 @@ pub(crate) fn sandbox_limits(limits: Limits) -> assay_sandbox::Limits {
 
 /// Limits of our own tools.
 pub(crate) fn tool_limits() -> Limits {
-    Limits { memory: assay_core::units::Bytes::mebibytes(1536), cpus: 2.0, pids: 256 }
+    Limits {
+        memory: assay_core::units::Bytes::mebibytes(1536),
+        cpus: 2.0,
+        pids: 256,
+    }
 }
 
 /// A tmpfs for reports.
 pub(crate) fn out_tmpfs() -> Tmpfs {
-    Tmpfs { path: OUT.into(), bytes: 64 << 20, inodes: 1024, exec: false }
+    Tmpfs {
+        path: OUT.into(),
+        bytes: 64 << 20,
+        inodes: 1024,
+        exec: false,
+    }
 }
 
 /// Mounts of the built tree and its dependencies, read-only.
@@ -175,23 +207,35 @@ pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) 
 pub(crate) async fn within<T>(check: &Check, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     match tokio::time::timeout(check.timeout.as_duration(), work).await {
         Ok(result) => result,
-        Err(_) => Err(Stop::TimedOut { limit_ms: check.timeout.as_millis() }),
+        Err(_) => Err(Stop::TimedOut {
+            limit_ms: check.timeout.as_millis(),
+        }),
     }
 }
 
 /// Output of a process that is kept whole up to the limit; one that writes more is stopped.
 pub(crate) fn at_most(bytes: u64) -> OutputCap {
-    OutputCap { head_bytes: bytes / 4, tail_bytes: bytes - bytes / 4, when_full: WhenFull::Kill }
+    OutputCap {
+        head_bytes: bytes / 4,
+        tail_bytes: bytes - bytes / 4,
+        when_full: WhenFull::Kill,
+    }
 }
 
 /// Output of a process that may write for as long as it lives: its beginning and its end are kept.
 pub(crate) fn both_ends(bytes: u64) -> OutputCap {
-    OutputCap { head_bytes: bytes / 2, tail_bytes: bytes / 2, when_full: WhenFull::Drop }
+    OutputCap {
+        head_bytes: bytes / 2,
+        tail_bytes: bytes / 2,
+        when_full: WhenFull::Drop,
+    }
 }
 
 /// The volume of this name, which was made at the run's start.
 pub(crate) fn volume(volumes: &Volumes, name: &str) -> Result<Volume, Stop> {
-    let missing = || Stop::EngineFailed { detail: format!("the volume {name} is not there") };
+    let missing = || Stop::EngineFailed {
+        detail: format!("the volume {name} is not there"),
+    };
     volumes.get(name).cloned().ok_or_else(missing)
 }
 

@@ -26,6 +26,9 @@ impl Events {
 
     /// A check does this now.
     pub(crate) fn doing(&self, check: &str, doing: impl Into<String>) {
-        self.tell(Event::CheckProgressed { check: check.to_owned(), doing: doing.into() });
+        self.tell(Event::CheckProgressed {
+            check: check.to_owned(),
+            doing: doing.into(),
+        });
     }
 }

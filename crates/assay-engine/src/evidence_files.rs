@@ -102,11 +102,20 @@ pub fn write(out: &Path, stored: &StoredEvidence, raw: &[RawFile]) -> Result<(),
 pub fn read(out: &Path) -> Result<StoredEvidence, EvidenceError> {
     let path = out.join(FOLDER).join(INDEX);
     let shown = path.display().to_string();
-    let text = std::fs::read(&path).map_err(|source| EvidenceError::Io { path: shown.clone(), verb: "read", source })?;
-    let stored: StoredEvidence = serde_json::from_slice(&text)
-        .map_err(|error| EvidenceError::Malformed { path: shown.clone(), detail: error.to_string() })?;
+    let text = std::fs::read(&path).map_err(|source| EvidenceError::Io {
+        path: shown.clone(),
+        verb: "read",
+        source,
+    })?;
+    let stored: StoredEvidence = serde_json::from_slice(&text).map_err(|error| EvidenceError::Malformed {
+        path: shown.clone(),
+        detail: error.to_string(),
+    })?;
     if stored.version != VERSION {
-        return Err(EvidenceError::Malformed { path: shown, detail: format!("version {} is unknown", stored.version) });
+        return Err(EvidenceError::Malformed {
+            path: shown,
+            detail: format!("version {} is unknown", stored.version),
+        });
     }
     Ok(stored)
 }
@@ -121,7 +130,17 @@ impl StoredEvidence {
         mut digests: BTreeMap<String, String>,
         raw: &[RawFile],
     ) -> Self {
-        digests.extend(raw.iter().map(|file| (format!("{}/{}", file.check, file.name), digest(&file.bytes))));
-        Self { version: VERSION, exercise, submission, run, evidence, digests }
+        digests.extend(
+            raw.iter()
+                .map(|file| (format!("{}/{}", file.check, file.name), digest(&file.bytes))),
+        );
+        Self {
+            version: VERSION,
+            exercise,
+            submission,
+            run,
+            evidence,
+            digests,
+        }
     }
 }

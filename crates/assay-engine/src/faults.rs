@@ -17,12 +17,21 @@ impl Role<'_> {
     /// The container is gone.
     pub(crate) fn death(self, death: &Death) -> Stop {
         if death.is_platforms_fault() {
-            return Stop::EngineFailed { detail: death.to_string() };
+            return Stop::EngineFailed {
+                detail: death.to_string(),
+            };
         }
         match (self, death) {
-            (Self::Candidate { memory_bytes }, Death::OutOfMemory) => Stop::OutOfMemory { limit_bytes: memory_bytes },
-            (Self::Candidate { .. }, death) => Stop::ServiceDied { detail: death.to_string() },
-            (Self::Trusted(tool), death) => Stop::ToolBroken { tool: tool.to_owned(), detail: death.to_string() },
+            (Self::Candidate { memory_bytes }, Death::OutOfMemory) => Stop::OutOfMemory {
+                limit_bytes: memory_bytes,
+            },
+            (Self::Candidate { .. }, death) => Stop::ServiceDied {
+                detail: death.to_string(),
+            },
+            (Self::Trusted(tool), death) => Stop::ToolBroken {
+                tool: tool.to_owned(),
+                detail: death.to_string(),
+            },
         }
     }
 
@@ -31,15 +40,22 @@ impl Role<'_> {
         match (self, error) {
             (_, AskError::Cancelled) => Stop::Cancelled,
             (_, AskError::Lost(death)) => self.death(death),
-            (Self::Candidate { .. }, error) => Stop::ServiceDied { detail: error.to_string() },
-            (Self::Trusted(tool), error) => Stop::ToolBroken { tool: tool.to_owned(), detail: error.to_string() },
+            (Self::Candidate { .. }, error) => Stop::ServiceDied {
+                detail: error.to_string(),
+            },
+            (Self::Trusted(tool), error) => Stop::ToolBroken {
+                tool: tool.to_owned(),
+                detail: error.to_string(),
+            },
         }
     }
 
     /// A report could not be read.
     pub(crate) fn report(self, path: &str, error: &AskError) -> Stop {
         match (self, error) {
-            (Self::Candidate { .. }, AskError::Refused(error)) => Stop::NoReport { detail: format!("{path}: {error}") },
+            (Self::Candidate { .. }, AskError::Refused(error)) => Stop::NoReport {
+                detail: format!("{path}: {error}"),
+            },
             (_, error) => self.ask(error),
         }
     }
@@ -49,16 +65,23 @@ impl Role<'_> {
         let stop = match exited.reason {
             ExitReason::Exit => return None,
             ExitReason::Deadline => Stop::TimedOut { limit_ms },
-            ExitReason::OutputCap => Stop::OutputFlood { limit_bytes: output_bytes },
+            ExitReason::OutputCap => Stop::OutputFlood {
+                limit_bytes: output_bytes,
+            },
             ExitReason::Stopped => return Some(Stop::Cancelled),
             ExitReason::OutOfMemory => match self {
-                Self::Candidate { memory_bytes } => Stop::OutOfMemory { limit_bytes: memory_bytes },
+                Self::Candidate { memory_bytes } => Stop::OutOfMemory {
+                    limit_bytes: memory_bytes,
+                },
                 Self::Trusted(_) => Stop::OutOfMemory { limit_bytes: 0 },
             },
         };
         Some(match self {
             Self::Candidate { .. } => stop,
-            Self::Trusted(tool) => Stop::ToolBroken { tool: tool.to_owned(), detail: stop.sentence() },
+            Self::Trusted(tool) => Stop::ToolBroken {
+                tool: tool.to_owned(),
+                detail: stop.sentence(),
+            },
         })
     }
 }
@@ -68,13 +91,17 @@ pub(crate) fn start(error: &StartError) -> Stop {
     match error {
         StartError::Cancelled => Stop::Cancelled,
         StartError::ImageMissing { image } => Stop::ImageMissing { image: image.clone() },
-        error => Stop::EngineFailed { detail: error.to_string() },
+        error => Stop::EngineFailed {
+            detail: error.to_string(),
+        },
     }
 }
 
 /// The engine failed.
 pub(crate) fn engine(error: &EngineError) -> Stop {
-    Stop::EngineFailed { detail: error.to_string() }
+    Stop::EngineFailed {
+        detail: error.to_string(),
+    }
 }
 
 /// A cache could not be filled from what the candidate's installation left.
@@ -82,9 +109,9 @@ pub(crate) fn publish(error: &PublishError) -> Stop {
     match error {
         PublishError::Start(error) => start(error),
         PublishError::Engine(error) => engine(error),
-        PublishError::Copy(AskError::Refused(error)) => {
-            Stop::TreeRefused { detail: format!("the installed dependencies could not be kept: {error}") }
-        }
+        PublishError::Copy(AskError::Refused(error)) => Stop::TreeRefused {
+            detail: format!("the installed dependencies could not be kept: {error}"),
+        },
         PublishError::Copy(error) => Role::Trusted("cache").ask(error),
     }
 }

@@ -58,8 +58,14 @@ impl ExerciseFolder {
     pub fn read(dir: &Path, images: &Path) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let spec_path = dir.join("exercise.yaml");
-        let Some(spec) = read_yaml::<Exercise>(&spec_path, &mut mistakes) else { return Err(mistakes) };
-        let mut reader = Reader { dir, images, mistakes };
+        let Some(spec) = read_yaml::<Exercise>(&spec_path, &mut mistakes) else {
+            return Err(mistakes);
+        };
+        let mut reader = Reader {
+            dir,
+            images,
+            mistakes,
+        };
 
         let contract = reader.contract();
         let load = reader.plan::<LoadPlan>(&spec, CheckKind::Load);
@@ -74,11 +80,18 @@ impl ExerciseFolder {
             }
         }
         let scanner = reader.image::<Toolchain>(SCAN_IMAGE, "toolchain.yaml");
-        let services: Vec<Service> =
-            spec.services.iter().filter_map(|name| reader.image::<Service>(name, "service.yaml")).collect();
+        let services: Vec<Service> = spec
+            .services
+            .iter()
+            .filter_map(|name| reader.image::<Service>(name, "service.yaml"))
+            .collect();
         if !dir.join("README.md").is_file() {
             let hint = "write the brief that candidates get";
-            reader.mistakes.push(Mistake::of_file(&shown(&dir.join("README.md")), "is missing", hint));
+            reader.mistakes.push(Mistake::of_file(
+                &shown(&dir.join("README.md")),
+                "is missing",
+                hint,
+            ));
         }
         let digest = reader.digest();
         match scanner {
@@ -108,7 +121,11 @@ impl ExerciseFolder {
     pub fn images(&self, track: &str) -> Vec<String> {
         let toolchain = self.spec.tracks.get(track).map(|track| track.toolchain.clone());
         let fixed = [DRIVE_IMAGE, SCAN_IMAGE, TESTS_IMAGE].map(str::to_owned);
-        fixed.into_iter().chain(toolchain).chain(self.spec.services.iter().cloned()).collect()
+        fixed
+            .into_iter()
+            .chain(toolchain)
+            .chain(self.spec.services.iter().cloned())
+            .collect()
     }
 }
 
@@ -141,8 +158,14 @@ impl Reader<'_> {
     }
 
     fn tests(&mut self, spec: &Exercise) -> BTreeMap<String, Vec<u8>> {
-        let check = spec.checks.iter().find(|check| check.kind == CheckKind::Integration);
-        check.and_then(|check| check.tests.as_deref()).map(|path| self.tree(path)).unwrap_or_default()
+        let check = spec
+            .checks
+            .iter()
+            .find(|check| check.kind == CheckKind::Integration);
+        check
+            .and_then(|check| check.tests.as_deref())
+            .map(|path| self.tree(path))
+            .unwrap_or_default()
     }
 
     fn image<T: DeserializeOwned + Lint>(&mut self, name: &str, file: &str) -> Option<T> {
@@ -154,8 +177,15 @@ impl Reader<'_> {
         let root = self.dir.join(folder);
         let mut files = BTreeMap::new();
         for path in walk(&root) {
-            let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
-            if name.split('/').any(|part| part == "__pycache__" || part == "node_modules" || part == ".pytest_cache") {
+            let name = path
+                .strip_prefix(&root)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
+            if name
+                .split('/')
+                .any(|part| part == "__pycache__" || part == "node_modules" || part == ".pytest_cache")
+            {
                 continue;
             }
             match read_bytes(&path) {
@@ -164,7 +194,11 @@ impl Reader<'_> {
             }
         }
         if files.is_empty() {
-            self.mistakes.push(Mistake::of_file(&shown(&root), "is missing or empty", "put files there"));
+            self.mistakes.push(Mistake::of_file(
+                &shown(&root),
+                "is missing or empty",
+                "put files there",
+            ));
         }
         files
     }
@@ -174,10 +208,16 @@ impl Reader<'_> {
         let solutions = self.dir.join("solutions");
         for path in walk(self.dir) {
             let generated = ["__pycache__", "node_modules", ".pytest_cache"];
-            if path.starts_with(&solutions) || path.iter().any(|part| generated.iter().any(|name| part == *name)) {
+            if path.starts_with(&solutions)
+                || path.iter().any(|part| generated.iter().any(|name| part == *name))
+            {
                 continue;
             }
-            let name = path.strip_prefix(self.dir).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(self.dir)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             let Ok(bytes) = read_bytes(&path) else { continue };
             for part in [name.as_bytes(), &bytes] {
                 hash.update((part.len() as u64).to_le_bytes());
@@ -206,8 +246,10 @@ pub fn read_yaml<T: DeserializeOwned + Lint>(path: &Path, mistakes: &mut Vec<Mis
 }
 
 fn read_text(path: &Path, mistakes: &mut Vec<Mistake>) -> Option<String> {
-    let text = read_bytes(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
-    text.map_err(|error| mistakes.push(Mistake::of_file(&shown(path), error, ""))).ok()
+    let text =
+        read_bytes(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
+    text.map_err(|error| mistakes.push(Mistake::of_file(&shown(path), error, "")))
+        .ok()
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
@@ -227,7 +269,9 @@ pub(crate) fn walk(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
         for entry in entries.flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(entry.path()),

@@ -45,11 +45,19 @@ async fn run(
     let mut running = Running::start(context, CheckKind::Integration, built, &Cores::default()).await?;
     let tests = tests_container(context, &running).await?;
     let expected = collect(&tests).await?;
-    context.events.doing(&check.id, format!("running {} hidden tests", expected.len()));
+    context
+        .events
+        .doing(&check.id, format!("running {} hidden tests", expected.len()));
 
-    let deadline = check.timeout.as_duration().saturating_sub(Duration::from_secs(20)).max(Duration::from_secs(1));
+    let deadline = check
+        .timeout
+        .as_duration()
+        .saturating_sub(Duration::from_secs(20))
+        .max(Duration::from_secs(1));
     let mut control = tests.control(CONTROL).await.map_err(|error| ROLE.ask(&error))?;
-    let command = pytest(&["--junitxml=/out/junit.xml"]).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let command = pytest(&["--junitxml=/out/junit.xml"])
+        .deadline(deadline)
+        .output(context::at_most(OUTPUT_BYTES));
     let process = tests.spawn(command).await.map_err(|error| ROLE.ask(&error))?;
     let exited = loop {
         tokio::select! {
@@ -65,7 +73,9 @@ async fn run(
     };
     evidence.logs.extend(running.logs());
     if let Some(ended) = running.app_ended().await {
-        evidence.notes.push(format!("The service was no longer running when the tests ended: {ended}."));
+        evidence.notes.push(format!(
+            "The service was no longer running when the tests ended: {ended}."
+        ));
     }
     running.attest(false).await?;
     let code = exited.code.unwrap_or(-1);
@@ -73,17 +83,22 @@ async fn run(
     let report = context.report(&tests, ROLE, &check.id, "/out/junit.xml").await;
     evidence.logs.extend(crate::build::log("hidden tests", &exited));
     if ROLE.unfinished(&exited, 0, 0).is_none() && code != 0 && code != 1 {
-        return Err(Stop::HiddenTestsBroken { detail: format!("pytest ended with exit code {code}") });
+        return Err(Stop::HiddenTestsBroken {
+            detail: format!("pytest ended with exit code {code}"),
+        });
     }
     let found = match report {
         Ok(bytes) => {
-            let read = junit::read(&bytes, &Limits::default())
-                .map_err(|broken| Stop::HiddenTestsBroken { detail: broken.to_string() })?;
+            let read = junit::read(&bytes, &Limits::default()).map_err(|broken| Stop::HiddenTestsBroken {
+                detail: broken.to_string(),
+            })?;
             read.value
         }
         // Stopped at the deadline: the tests are bounded, so it is the service that held them up.
         Err(_) if ROLE.unfinished(&exited, 0, 0).is_some() => {
-            return Err(Stop::TimedOut { limit_ms: check.timeout.as_millis() });
+            return Err(Stop::TimedOut {
+                limit_ms: check.timeout.as_millis(),
+            });
         }
         Err(stop) => return Err(stop),
     };
@@ -107,54 +122,88 @@ async fn tests_container(context: &Context<'_>, running: &Running<'_>) -> Result
     spec.env.remove("DATABASE_URL");
     spec.env.extend(own.map(|(name, value)| (name.to_owned(), value)));
     spec.tmpfs = vec![
-        Tmpfs { path: TESTS.into(), bytes: 32 << 20, inodes: 4096, exec: false },
+        Tmpfs {
+            path: TESTS.into(),
+            bytes: 32 << 20,
+            inodes: 4096,
+            exec: false,
+        },
         context::out_tmpfs(),
     ];
     let container = context.container(&running.pod, spec).await?;
     let files = context.folder.tests.iter().map(|(path, bytes)| TreeEntry {
         path: path.clone(),
-        content: Content::File { bytes: bytes.clone(), executable: false },
+        content: Content::File {
+            bytes: bytes.clone(),
+            executable: false,
+        },
     });
-    container.write_tree(TESTS, stream::iter(files)).await.map_err(|error| ROLE.ask(&error))?;
+    container
+        .write_tree(TESTS, stream::iter(files))
+        .await
+        .map_err(|error| ROLE.ask(&error))?;
     Ok(container)
 }
 
 fn pytest(arguments: &[&str]) -> Command {
-    let command = format!("exec python -m pytest -p no:cacheprovider -q {} {TESTS}", arguments.join(" "));
+    let command = format!(
+        "exec python -m pytest -p no:cacheprovider -q {} {TESTS}",
+        arguments.join(" ")
+    );
     Command::shell(&command).cwd(TESTS)
 }
 
 /// Ids of all tests, as `(group, name)`.
 async fn collect(tests: &Container) -> Result<Vec<(String, String)>, Stop> {
-    let command = pytest(&["--collect-only"]).deadline(COLLECT_DEADLINE).output(context::at_most(OUTPUT_BYTES));
+    let command = pytest(&["--collect-only"])
+        .deadline(COLLECT_DEADLINE)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = tests.exec(command).await.map_err(|error| ROLE.ask(&error))?;
     let text = exited.stdout.text();
     let ids: Vec<(String, String)> = text.lines().filter_map(test_id).collect();
     if !exited.success() || ids.is_empty() {
         let last = text.lines().last().unwrap_or_default();
-        return Err(Stop::HiddenTestsBroken { detail: format!("the tests could not be listed: {last}") });
+        return Err(Stop::HiddenTestsBroken {
+            detail: format!("the tests could not be listed: {last}"),
+        });
     }
     Ok(ids)
 }
 
 /// `test_sync.py::test_replay[2]` → (`test_sync`, `test_replay[2]`); folders and classes belong to the group.
 fn test_id(line: &str) -> Option<(String, String)> {
-    let (head, parameters) = line.split_once('[').map_or((line, ""), |(head, rest)| (head, rest));
+    let (head, parameters) = line
+        .split_once('[')
+        .map_or((line, ""), |(head, rest)| (head, rest));
     let (group, name) = head.rsplit_once("::")?;
     let group = group.replace(".py", "").replace("::", ".").replace('/', ".");
-    let name = if parameters.is_empty() { name.to_owned() } else { format!("{name}[{parameters}") };
+    let name = if parameters.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}[{parameters}")
+    };
     Some((group.strip_prefix("tests.").unwrap_or(&group).to_owned(), name))
 }
 
 /// Each expected test with its one result; one that is missing or there twice has failed, one that is not expected is dropped.
 fn exactly_once(expected: &[(String, String)], found: Vec<TestCase>) -> Vec<TestCase> {
-    let group_of = |test: &TestCase| test.group.strip_prefix("tests.").unwrap_or(&test.group).to_owned();
+    let group_of = |test: &TestCase| {
+        test.group
+            .strip_prefix("tests.")
+            .unwrap_or(&test.group)
+            .to_owned()
+    };
     expected
         .iter()
         .map(|(group, name)| {
-            let mut results = found.iter().filter(|test| test.name == *name && group_of(test) == *group);
+            let mut results = found
+                .iter()
+                .filter(|test| test.name == *name && group_of(test) == *group);
             match (results.next(), results.next()) {
-                (Some(test), None) => TestCase { group: group.clone(), ..test.clone() },
+                (Some(test), None) => TestCase {
+                    group: group.clone(),
+                    ..test.clone()
+                },
                 _ => TestCase {
                     group: group.clone(),
                     name: name.clone(),
@@ -191,24 +240,49 @@ struct Answer {
 async fn obey(running: &mut Running<'_>, line: &str) -> Answer {
     let order: Order = match serde_json::from_str(line) {
         Ok(order) => order,
-        Err(error) => return Answer { error: Some(error.to_string()), ..Answer::default() },
+        Err(error) => {
+            return Answer {
+                error: Some(error.to_string()),
+                ..Answer::default()
+            };
+        }
     };
-    let done = match (order.restart.as_deref(), order.stop.as_deref(), order.start.as_deref()) {
+    let done = match (
+        order.restart.as_deref(),
+        order.stop.as_deref(),
+        order.start.as_deref(),
+    ) {
         (Some("app"), None, None) => {
             let restarted = running.restart_app().await;
             restarted.map(|restarted| (Some(restarted.stopped_ms), Some(restarted.ready_ms)))
         }
         (Some(service), None, None) => match running.stop_service(service).await {
-            Ok(stopped_ms) => running.start_service(service).await.map(|ready_ms| (Some(stopped_ms), Some(ready_ms))),
+            Ok(stopped_ms) => running
+                .start_service(service)
+                .await
+                .map(|ready_ms| (Some(stopped_ms), Some(ready_ms))),
             Err(stop) => Err(stop),
         },
         (None, Some(service), None) => running.stop_service(service).await.map(|ms| (Some(ms), None)),
         (None, None, Some(service)) => running.start_service(service).await.map(|ms| (None, Some(ms))),
-        _ => return Answer { error: Some("ask for one of restart, stop, start".into()), ..Answer::default() },
+        _ => {
+            return Answer {
+                error: Some("ask for one of restart, stop, start".into()),
+                ..Answer::default()
+            };
+        }
     };
     match done {
-        Ok((stopped_ms, ready_ms)) => Answer { ok: true, stopped_ms, ready_ms, error: None },
-        Err(stop) => Answer { error: Some(stop.sentence()), ..Answer::default() },
+        Ok((stopped_ms, ready_ms)) => Answer {
+            ok: true,
+            stopped_ms,
+            ready_ms,
+            error: None,
+        },
+        Err(stop) => Answer {
+            error: Some(stop.sentence()),
+            ..Answer::default()
+        },
     }
 }
 
@@ -219,9 +293,18 @@ mod tests {
     #[test]
     fn ids_are_read() {
         let id = |line| test_id(line).map(|(group, name)| format!("{group} | {name}"));
-        assert_eq!(id("test_sync.py::test_replay").as_deref(), Some("test_sync | test_replay"));
-        assert_eq!(id("tests/test_a.py::test_b[x::y]").as_deref(), Some("test_a | test_b[x::y]"));
-        assert_eq!(id("a/test_a.py::TestC::test_b").as_deref(), Some("a.test_a.TestC | test_b"));
+        assert_eq!(
+            id("test_sync.py::test_replay").as_deref(),
+            Some("test_sync | test_replay")
+        );
+        assert_eq!(
+            id("tests/test_a.py::test_b[x::y]").as_deref(),
+            Some("test_a | test_b[x::y]")
+        );
+        assert_eq!(
+            id("a/test_a.py::TestC::test_b").as_deref(),
+            Some("a.test_a.TestC | test_b")
+        );
         assert_eq!(id("12 tests collected in 0.3s"), None);
     }
 
@@ -238,8 +321,18 @@ mod tests {
         let expected = ["once", "twice", "missing"].map(|name| ("g".to_owned(), name.to_owned()));
         let found = ["once", "twice", "twice", "forged"].map(|name| case(name, TestStatus::Passed));
         let results = exactly_once(&expected, found.into());
-        let statuses: Vec<_> = results.iter().map(|test| (test.name.as_str(), test.status)).collect();
+        let statuses: Vec<_> = results
+            .iter()
+            .map(|test| (test.name.as_str(), test.status))
+            .collect();
         let failed = TestStatus::Failed;
-        assert_eq!(statuses, [("once", TestStatus::Passed), ("twice", failed), ("missing", failed)]);
+        assert_eq!(
+            statuses,
+            [
+                ("once", TestStatus::Passed),
+                ("twice", failed),
+                ("missing", failed)
+            ]
+        );
     }
 }

@@ -28,12 +28,21 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
     evidence
 }
 
-async fn run(context: &Context<'_>, check: &Check, built: &Built, evidence: &mut CheckEvidence) -> Result<(), Stop> {
+async fn run(
+    context: &Context<'_>,
+    check: &Check,
+    built: &Built,
+    evidence: &mut CheckEvidence,
+) -> Result<(), Stop> {
     let plan = context.folder.load.clone();
-    let plan = plan.ok_or_else(|| Stop::BadExercise { detail: "there is no load plan".into() })?;
+    let plan = plan.ok_or_else(|| Stop::BadExercise {
+        detail: "there is no load plan".into(),
+    })?;
     let (service_cores, generator_cores) = split_cores(context.engine.info().cpus);
     if generator_cores.is_none() {
-        evidence.notes.push("The host has one core: generator and service shared it.".into());
+        evidence
+            .notes
+            .push("The host has one core: generator and service shared it.".into());
     }
     context.events.doing(&check.id, "starting the service");
     let running = Running::start(context, CheckKind::Load, built, &Cores(service_cores)).await?;
@@ -43,30 +52,54 @@ async fn run(context: &Context<'_>, check: &Check, built: &Built, evidence: &mut
 
     context.events.doing(&check.id, "making users and sending load");
     let base_url = format!("http://127.0.0.1:{}", context.folder.spec.app.port);
-    let job = LoadJob { plan, base_url, seed: context.seed };
-    let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise { detail: error.to_string() })?;
-    let deadline = check.timeout.as_duration().saturating_sub(Duration::from_secs(10)).max(Duration::from_secs(1));
-    let command =
-        Command::new(["/assay/drive", "load"]).cwd("/tmp").stdin(job).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let job = LoadJob {
+        plan,
+        base_url,
+        seed: context.seed,
+    };
+    let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise {
+        detail: error.to_string(),
+    })?;
+    let deadline = check
+        .timeout
+        .as_duration()
+        .saturating_sub(Duration::from_secs(10))
+        .max(Duration::from_secs(1));
+    let command = Command::new(["/assay/drive", "load"])
+        .cwd("/tmp")
+        .stdin(job)
+        .deadline(deadline)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = generator.exec(command).await.map_err(|error| ROLE.ask(&error))?;
     evidence.logs.extend(running.logs());
     if let Some(ended) = running.app_ended().await {
-        evidence.notes.push(format!("The service was no longer running when the load ended: {ended}."));
+        evidence.notes.push(format!(
+            "The service was no longer running when the load ended: {ended}."
+        ));
     }
     running.attest(false).await?;
     if exited.reason == ExitReason::Deadline {
         // The generator's own times are bounded by its plan: it is the service that was too slow to be set up.
-        return Err(Stop::TimedOut { limit_ms: check.timeout.as_millis() });
+        return Err(Stop::TimedOut {
+            limit_ms: check.timeout.as_millis(),
+        });
     }
     let output = exited.stdout.text();
     context.keep(&check.id, "load.jsonl", output.clone().into_bytes());
     let last = output.lines().last().unwrap_or_default();
-    let broken = |detail: String| Stop::ToolBroken { tool: "load generator".into(), detail };
+    let broken = |detail: String| Stop::ToolBroken {
+        tool: "load generator".into(),
+        detail,
+    };
     match serde_json::from_str(last) {
         Ok(LoadMessage::Summary(summary)) => evidence.load = Some(*summary),
         Ok(LoadMessage::Failed(detail)) => return Err(broken(detail)),
         Ok(LoadMessage::Progress(_)) | Err(_) => {
-            return Err(broken(format!("{}: {}", faults::ending(&exited), exited.stderr.text())));
+            return Err(broken(format!(
+                "{}: {}",
+                faults::ending(&exited),
+                exited.stderr.text()
+            )));
         }
     }
     running.discard().await;
@@ -75,7 +108,13 @@ async fn run(context: &Context<'_>, check: &Check, built: &Built, evidence: &mut
 
 /// Cores of the service and cores of the generator, as cpusets: the generator has the last one (two from eight cores on).
 fn split_cores(cpus: u32) -> (Option<String>, Option<String>) {
-    let range = |from: u32, to: u32| if from == to { from.to_string() } else { format!("{from}-{to}") };
+    let range = |from: u32, to: u32| {
+        if from == to {
+            from.to_string()
+        } else {
+            format!("{from}-{to}")
+        }
+    };
     match cpus {
         0 | 1 => (None, None),
         2..8 => (Some(range(0, cpus - 2)), Some(range(cpus - 1, cpus - 1))),
@@ -91,7 +130,11 @@ mod tests {
     fn the_generator_has_cores_of_its_own() {
         let shown = |cpus| {
             let (service, generator) = split_cores(cpus);
-            format!("{} | {}", service.unwrap_or_default(), generator.unwrap_or_default())
+            format!(
+                "{} | {}",
+                service.unwrap_or_default(),
+                generator.unwrap_or_default()
+            )
         };
         for (cpus, expected) in [(1, " | "), (2, "0 | 1"), (4, "0-2 | 3"), (8, "0-5 | 6-7")] {
             assert_eq!(shown(cpus), expected);

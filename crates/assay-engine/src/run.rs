@@ -115,10 +115,14 @@ pub async fn assess(
     cancel: &CancellationToken,
 ) -> Result<Assessment, RunError> {
     let folder = job.folder;
-    let toolchain = folder.toolchains.get(job.track).cloned().ok_or_else(|| RunError::NoTrack {
-        track: job.track.to_owned(),
-        tracks: folder.spec.tracks.keys().cloned().collect::<Vec<_>>().join(", "),
-    })?;
+    let toolchain = folder
+        .toolchains
+        .get(job.track)
+        .cloned()
+        .ok_or_else(|| RunError::NoTrack {
+            track: job.track.to_owned(),
+            tracks: folder.spec.tracks.keys().cloned().collect::<Vec<_>>().join(", "),
+        })?;
     events.tell(Event::RunStarted {
         run: job.run_id.to_owned(),
         exercise: folder.spec.slug.clone(),
@@ -128,7 +132,9 @@ pub async fn assess(
     // The first containers start while the repository is fetched.
     let (fetched, started) = tokio::join!(fetch(job, &repository, cancel), start(engine, job, cancel));
     let source = match fetched {
-        Ok(fetched) => read_source(job, &repository, &fetched, &toolchain).await.map(|source| (source, fetched)),
+        Ok(fetched) => read_source(job, &repository, &fetched, &toolchain)
+            .await
+            .map(|source| (source, fetched)),
         Err(error) => Err(match source::fetch_stop(&error) {
             Some(Stop::NothingSubmitted { .. }) => return nothing(started, error.to_string()).await,
             Some(stop) => stop,
@@ -152,7 +158,12 @@ pub async fn assess(
     };
     let submission = source.submission(job.repository, &fetched.reference, job.track);
     let (n_files, n_bytes, n_left_out) = source.size();
-    events.tell(Event::SourceRead { commit: submission.commit.clone(), n_files, n_bytes, n_left_out });
+    events.tell(Event::SourceRead {
+        commit: submission.commit.clone(),
+        n_files,
+        n_bytes,
+        n_left_out,
+    });
     let (run, images, volumes) = match started {
         Ok(started) => started,
         Err(stop) => return Ok(stopped(job, &stop, Some(submission))),
@@ -162,7 +173,10 @@ pub async fn assess(
         Ok(toolchain) => (toolchain, None),
         Err(stop) => (toolchain, Some(stop)),
     };
-    let (src, work) = match (context::volume(&volumes, "src"), context::volume(&volumes, "work")) {
+    let (src, work) = match (
+        context::volume(&volumes, "src"),
+        context::volume(&volumes, "work"),
+    ) {
         (Ok(src), Ok(work)) => (src, work),
         (Err(stop), _) | (_, Err(stop)) => {
             destroy(run).await;
@@ -176,7 +190,12 @@ pub async fn assess(
         images: &images,
         source: &source,
         toolchain,
-        toolchain_image: folder.spec.tracks.get(job.track).map(|track| track.toolchain.clone()).unwrap_or_default(),
+        toolchain_image: folder
+            .spec
+            .tracks
+            .get(job.track)
+            .map(|track| track.toolchain.clone())
+            .unwrap_or_default(),
         volumes,
         src,
         work,
@@ -188,13 +207,24 @@ pub async fn assess(
         raw: Mutex::new(Vec::new()),
     };
     let checks = run_checks(&context, bad_override).await;
-    let raw = context.raw.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let raw = context
+        .raw
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     destroy(run).await;
     if cancel.is_cancelled() {
         return Err(RunError::Cancelled);
     }
     let ids = images.into_iter().map(|(name, image)| (name, image.id)).collect();
-    Ok(Assessment { submission, evidence: Evidence { checks, own_source_lines }, raw, images: ids })
+    Ok(Assessment {
+        submission,
+        evidence: Evidence {
+            checks,
+            own_source_lines,
+        },
+        raw,
+        images: ids,
+    })
 }
 
 type Started = (Run, BTreeMap<String, Image>, assay_sandbox::Volumes);
@@ -213,15 +243,30 @@ async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result
 async fn start(engine: &Engine, job: &Job<'_>, cancel: &CancellationToken) -> Result<Started, Stop> {
     let mut found = BTreeMap::new();
     for name in job.folder.images(job.track) {
-        let image = images::resolve(engine, &name).await.map_err(|error| match error {
-            images::ImageError::Missing { name } => Stop::ImageMissing { image: name },
-            error => Stop::EngineFailed { detail: error.to_string() },
-        })?;
+        let image = images::resolve(engine, &name)
+            .await
+            .map_err(|error| match error {
+                images::ImageError::Missing { name } => Stop::ImageMissing { image: name },
+                error => Stop::EngineFailed {
+                    detail: error.to_string(),
+                },
+            })?;
         found.insert(name, image);
     }
-    let drive = found.get(DRIVE_IMAGE).cloned().ok_or_else(|| Stop::ImageMissing { image: DRIVE_IMAGE.into() })?;
-    let spec = RunSpec { id: job.run_id.to_owned(), expires_in: RUN_EXPIRES, drive };
-    let run = Run::start(engine, spec, cancel.clone()).await.map_err(|error| faults::start(&error))?;
+    let drive = found
+        .get(DRIVE_IMAGE)
+        .cloned()
+        .ok_or_else(|| Stop::ImageMissing {
+            image: DRIVE_IMAGE.into(),
+        })?;
+    let spec = RunSpec {
+        id: job.run_id.to_owned(),
+        expires_in: RUN_EXPIRES,
+        drive,
+    };
+    let run = Run::start(engine, spec, cancel.clone())
+        .await
+        .map_err(|error| faults::start(&error))?;
     match context::make_volumes(&run).await {
         Ok(volumes) => Ok((run, found, volumes)),
         Err(stop) => {
@@ -242,12 +287,16 @@ async fn read_source(
     let read = move || Source::read(&repository, &fetched, &template, &globs);
     match tokio::task::spawn_blocking(read).await {
         Ok(source) => source,
-        Err(error) => Err(Stop::EngineFailed { detail: error.to_string() }),
+        Err(error) => Err(Stop::EngineFailed {
+            detail: error.to_string(),
+        }),
     }
 }
 
 fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<Toolchain, Stop> {
-    let Some(bytes) = source.overrides() else { return Ok(toolchain) };
+    let Some(bytes) = source.overrides() else {
+        return Ok(toolchain);
+    };
     let refused = |detail: String| Stop::BadOverride { detail };
     if !job.folder.spec.overrides {
         return Err(refused("this exercise does not allow it".into()));
@@ -265,12 +314,20 @@ fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<To
 /// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
 async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
     if let Err(stop) = write_sources(context).await {
-        return context.folder.spec.checks.iter().map(|check| stopped_check(check, stop.clone())).collect();
+        return context
+            .folder
+            .spec
+            .checks
+            .iter()
+            .map(|check| stopped_check(check, stop.clone()))
+            .collect();
     }
     let building = timed(context, CheckKind::Build, async {
         match bad_override {
             Some(stop) => {
-                let check = context.check(CheckKind::Build).map(|check| stopped_check(check, stop));
+                let check = context
+                    .check(CheckKind::Build)
+                    .map(|check| stopped_check(check, stop));
                 let none = || CheckEvidence::new("build", CheckKind::Build, Default::default());
                 (check.unwrap_or_else(none), None)
             }
@@ -283,21 +340,51 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
     done.insert(CheckKind::Style, with_duration(context, style, 0));
 
     let built = built.as_ref();
-    let places = Semaphore::new(usize::try_from(context.engine.info().cpus).unwrap_or(1).clamp(1, 8));
+    let places = Semaphore::new(
+        usize::try_from(context.engine.info().cpus)
+            .unwrap_or(1)
+            .clamp(1, 8),
+    );
     let (unit, integration, security) = tokio::join!(
-        placed(context, &places, CheckKind::Unit, if_built(context, CheckKind::Unit, built, unit::unit)),
+        placed(
+            context,
+            &places,
+            CheckKind::Unit,
+            if_built(context, CheckKind::Unit, built, unit::unit)
+        ),
         placed(
             context,
             &places,
             CheckKind::Integration,
             if_built(context, CheckKind::Integration, built, integration::integration)
         ),
-        placed(context, &places, CheckKind::Security, security::security(context, built, &analysed)),
+        placed(
+            context,
+            &places,
+            CheckKind::Security,
+            security::security(context, built, &analysed)
+        ),
     );
-    done.extend([(CheckKind::Unit, unit), (CheckKind::Integration, integration), (CheckKind::Security, security)]);
-    let load = placed(context, &places, CheckKind::Load, if_built(context, CheckKind::Load, built, load::load)).await;
+    done.extend([
+        (CheckKind::Unit, unit),
+        (CheckKind::Integration, integration),
+        (CheckKind::Security, security),
+    ]);
+    let load = placed(
+        context,
+        &places,
+        CheckKind::Load,
+        if_built(context, CheckKind::Load, built, load::load),
+    )
+    .await;
     done.insert(CheckKind::Load, load);
-    context.folder.spec.checks.iter().filter_map(|check| done.remove(&check.kind)).collect()
+    context
+        .folder
+        .spec
+        .checks
+        .iter()
+        .filter_map(|check| done.remove(&check.kind))
+        .collect()
 }
 
 async fn write_sources(context: &Context<'_>) -> Result<(), Stop> {
@@ -355,7 +442,9 @@ async fn placed(
 
 async fn timed<T>(context: &Context<'_>, kind: CheckKind, work: impl Future<Output = T>) -> (T, u64) {
     if let Some(check) = context.check(kind) {
-        context.events.tell(Event::CheckStarted { check: check.id.clone() });
+        context.events.tell(Event::CheckStarted {
+            check: check.id.clone(),
+        });
     }
     let began = Instant::now();
     let value = work.await;
@@ -364,7 +453,9 @@ async fn timed<T>(context: &Context<'_>, kind: CheckKind, work: impl Future<Outp
 
 fn with_duration(context: &Context<'_>, mut evidence: CheckEvidence, duration_ms: u64) -> CheckEvidence {
     evidence.duration_ms = duration_ms;
-    evidence.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    evidence
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.level));
     if let Some(check) = context.check(evidence.kind) {
         context.events.tell(finished(check, &evidence));
     }
@@ -390,7 +481,13 @@ fn stopped_check(check: &Check, stop: Stop) -> CheckEvidence {
 
 /// Every check stopped for the same reason.
 fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assessment {
-    let checks = job.folder.spec.checks.iter().map(|check| stopped_check(check, stop.clone())).collect();
+    let checks = job
+        .folder
+        .spec
+        .checks
+        .iter()
+        .map(|check| stopped_check(check, stop.clone()))
+        .collect();
     let unknown = || Submission {
         repository: job.repository.to_owned(),
         reference: job.reference.unwrap_or("HEAD").to_owned(),
@@ -404,7 +501,10 @@ fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assess
     };
     Assessment {
         submission: submission.unwrap_or_else(unknown),
-        evidence: Evidence { checks, own_source_lines: 0 },
+        evidence: Evidence {
+            checks,
+            own_source_lines: 0,
+        },
         raw: Vec::new(),
         images: BTreeMap::new(),
     }

@@ -31,7 +31,9 @@ pub(crate) async fn security(
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
     analyse::hand_over(analysed, &mut evidence);
-    evidence.partial_stops.insert("dependency-audit".into(), Stop::NoAdvisories);
+    evidence
+        .partial_stops
+        .insert("dependency-audit".into(), Stop::NoAdvisories);
     let probed = match built {
         Some(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
         None => Err(Stop::NotBuilt),
@@ -42,11 +44,20 @@ pub(crate) async fn security(
     evidence
 }
 
-async fn probe(context: &Context<'_>, check: &Check, built: &Built, evidence: &mut CheckEvidence) -> Result<(), Stop> {
+async fn probe(
+    context: &Context<'_>,
+    check: &Check,
+    built: &Built,
+    evidence: &mut CheckEvidence,
+) -> Result<(), Stop> {
     let plan = context.folder.security.clone();
-    let plan = plan.ok_or_else(|| Stop::BadExercise { detail: "there is no security plan".into() })?;
+    let plan = plan.ok_or_else(|| Stop::BadExercise {
+        detail: "there is no security plan".into(),
+    })?;
     let contract = context.folder.contract.clone();
-    let contract = contract.ok_or_else(|| Stop::BadExercise { detail: "there is no openapi.yaml".into() })?;
+    let contract = contract.ok_or_else(|| Stop::BadExercise {
+        detail: "there is no openapi.yaml".into(),
+    })?;
     context.events.doing(&check.id, "starting the service");
     let running = Running::start(context, CheckKind::Security, built, &Cores::default()).await?;
     let spec = context::container_spec(PROBE, context.image(DRIVE_IMAGE)?, context::tool_limits());
@@ -60,28 +71,50 @@ async fn probe(context: &Context<'_>, check: &Check, built: &Built, evidence: &m
         secrets: secrets(context),
         seed: context.seed,
     };
-    let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise { detail: error.to_string() })?;
-    let deadline = check.timeout.as_duration().saturating_sub(Duration::from_secs(10)).max(Duration::from_secs(1));
-    let command =
-        Command::new(["/assay/drive", "probe"]).cwd("/tmp").stdin(job).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise {
+        detail: error.to_string(),
+    })?;
+    let deadline = check
+        .timeout
+        .as_duration()
+        .saturating_sub(Duration::from_secs(10))
+        .max(Duration::from_secs(1));
+    let command = Command::new(["/assay/drive", "probe"])
+        .cwd("/tmp")
+        .stdin(job)
+        .deadline(deadline)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = prober.exec(command).await.map_err(|error| ROLE.ask(&error))?;
     evidence.logs.extend(running.logs());
     if let Some(ended) = running.app_ended().await {
-        evidence.notes.push(format!("The service was no longer running when the attacks ended: {ended}."));
+        evidence.notes.push(format!(
+            "The service was no longer running when the attacks ended: {ended}."
+        ));
     }
     running.attest(false).await?;
     let output = exited.stdout.text();
     context.keep(&check.id, "probe.jsonl", output.clone().into_bytes());
-    let broken = |detail: String| Stop::ToolBroken { tool: PROBE.into(), detail };
+    let broken = |detail: String| Stop::ToolBroken {
+        tool: PROBE.into(),
+        detail,
+    };
     let report: ProbeReport = match serde_json::from_str(output.lines().last().unwrap_or_default()) {
         Ok(ProbeMessage::Report(report)) => *report,
         Ok(ProbeMessage::Failed(detail)) => return Err(broken(detail)),
         Ok(ProbeMessage::Progress { .. }) | Err(_) => {
-            return Err(broken(format!("{}: {}", faults::ending(&exited), exited.stderr.text())));
+            return Err(broken(format!(
+                "{}: {}",
+                faults::ending(&exited),
+                exited.stderr.text()
+            )));
         }
     };
     evidence.notes.extend(report.problems.iter().cloned());
-    evidence.notes.push(format!("{} requests were sent in {} attacks.", report.requests, report.cases.len()));
+    evidence.notes.push(format!(
+        "{} requests were sent in {} attacks.",
+        report.requests,
+        report.cases.len()
+    ));
     evidence.findings.extend(report.findings(&check.id));
     running.discard().await;
     Ok(())
@@ -89,7 +122,15 @@ async fn probe(context: &Context<'_>, check: &Check, built: &Built, evidence: &m
 
 /// The variables that the plan names, and no others.
 fn secrets(context: &Context<'_>) -> std::collections::BTreeMap<String, String> {
-    let named = context.folder.security.as_ref().and_then(|plan| plan.jwt.as_ref()).map(|jwt| jwt.secret_env.clone());
+    let named = context
+        .folder
+        .security
+        .as_ref()
+        .and_then(|plan| plan.jwt.as_ref())
+        .map(|jwt| jwt.secret_env.clone());
     let environment = context.app_env();
-    named.into_iter().filter_map(|name| Some((name.clone(), environment.get(&name)?.clone()))).collect()
+    named
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), environment.get(&name)?.clone())))
+        .collect()
 }

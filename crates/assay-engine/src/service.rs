@@ -77,7 +77,13 @@ impl<'a> Running<'a> {
     ) -> Result<Self, Stop> {
         let Backing { pod, services } = Self::services_only(context, cores).await?;
         let app = make_app(context, &pod, kind, built, cores).await?;
-        let mut running = Self { context, kind, pod, app, services };
+        let mut running = Self {
+            context,
+            kind,
+            pod,
+            app,
+            services,
+        };
         running.attest(false).await?;
         running.spawn_app().await?;
         running.wait_for_app().await?;
@@ -90,7 +96,10 @@ impl<'a> Running<'a> {
         let pod = context.pod().await?;
         let mut services = BTreeMap::new();
         for service in &context.folder.services {
-            services.insert(service.name.clone(), start_service(context, &pod, service, cores).await?);
+            services.insert(
+                service.name.clone(),
+                start_service(context, &pod, service, cores).await?,
+            );
         }
         Ok(Backing { pod, services })
     }
@@ -98,10 +107,18 @@ impl<'a> Running<'a> {
     /// Every listening socket belongs to whom it should: the databases' ports to the databases, the service's port to the
     /// service. Anything else on those ports is the candidate's doing.
     pub(crate) async fn attest(&self, with_app: bool) -> Result<(), Stop> {
-        let listeners = self.pod.listeners().await.map_err(|error| Role::Trusted("attestation").ask(&error))?;
+        let listeners = self
+            .pod
+            .listeners()
+            .await
+            .map_err(|error| Role::Trusted("attestation").ask(&error))?;
         let mut wanted: Vec<(u16, u32)> = Vec::new();
         for service in &self.context.folder.services {
-            wanted.extend(self.services.get(&service.name).map(|part| (service.port, part.container.uid())));
+            wanted.extend(
+                self.services
+                    .get(&service.name)
+                    .map(|part| (service.port, part.container.uid())),
+            );
         }
         if with_app {
             wanted.push((self.context.folder.spec.app.port, self.app.container.uid()));
@@ -119,29 +136,47 @@ impl<'a> Running<'a> {
     pub(crate) async fn restart_app(&mut self) -> Result<Restarted, Stop> {
         let began = Instant::now();
         let grace = self.context.folder.spec.app.stop_grace.as_duration();
-        self.app.end(grace).await.map_err(|error| self.app_role().ask(&error))?;
+        self.app
+            .end(grace)
+            .await
+            .map_err(|error| self.app_role().ask(&error))?;
         let stopped_ms = millis(began.elapsed());
         let began = Instant::now();
         self.spawn_app().await?;
         self.wait_for_app().await?;
-        Ok(Restarted { stopped_ms, ready_ms: millis(began.elapsed()) })
+        Ok(Restarted {
+            stopped_ms,
+            ready_ms: millis(began.elapsed()),
+        })
     }
 
     /// Ends a database; its data stays.
     pub(crate) async fn stop_service(&mut self, name: &str) -> Result<u64, Stop> {
         let began = Instant::now();
         let part = self.service(name)?;
-        part.end(SERVICE_GRACE).await.map_err(|error| Role::Trusted("service").ask(&error))?;
+        part.end(SERVICE_GRACE)
+            .await
+            .map_err(|error| Role::Trusted("service").ask(&error))?;
         Ok(millis(began.elapsed()))
     }
 
     /// Starts a database again and waits until it is ready.
     pub(crate) async fn start_service(&mut self, name: &str) -> Result<u64, Stop> {
         let began = Instant::now();
-        let unknown = || Stop::BadExercise { detail: format!("there is no service `{name}`") };
-        let service = self.context.folder.services.iter().find(|service| service.name == name).ok_or_else(unknown)?;
+        let unknown = || Stop::BadExercise {
+            detail: format!("there is no service `{name}`"),
+        };
+        let service = self
+            .context
+            .folder
+            .services
+            .iter()
+            .find(|service| service.name == name)
+            .ok_or_else(unknown)?;
         let part = self.services.get_mut(name).ok_or_else(unknown)?;
-        part.spawn().await.map_err(|error| Role::Trusted("service").ask(&error))?;
+        part.spawn()
+            .await
+            .map_err(|error| Role::Trusted("service").ask(&error))?;
         wait_for_service(service, part).await?;
         Ok(millis(began.elapsed()))
     }
@@ -157,14 +192,20 @@ impl<'a> Running<'a> {
     }
 
     fn app_role(&self) -> Role<'static> {
-        Role::Candidate { memory_bytes: self.context.limits(self.kind).memory.0 }
+        Role::Candidate {
+            memory_bytes: self.context.limits(self.kind).memory.0,
+        }
     }
 
     /// Ready, dead or late: whichever comes first.
     async fn wait_for_app(&mut self) -> Result<(), Stop> {
         let app = &self.context.folder.spec.app;
         let deadline = app.ready.timeout.as_duration();
-        let target = Target::Http { port: app.port, path: app.ready.path.clone(), status: 200 };
+        let target = Target::Http {
+            port: app.port,
+            path: app.ready.path.clone(),
+            status: 200,
+        };
         let began = Instant::now();
         let waiting = self.pod.wait(target, deadline, POLL);
         let ended = async {
@@ -191,12 +232,19 @@ impl<'a> Running<'a> {
         if waited.is_ready() {
             return Ok(());
         }
-        Err(Stop::NeverReady { waited_ms: millis(began.elapsed()), detail: faults::probed(&waited.last, app.port) })
+        Err(Stop::NeverReady {
+            waited_ms: millis(began.elapsed()),
+            detail: faults::probed(&waited.last, app.port),
+        })
     }
 
     /// What became of the service: none while it runs.
     pub(crate) async fn app_ended(&self) -> Option<String> {
-        let process = self.app.process.as_ref().filter(|process| !process.is_running())?;
+        let process = self
+            .app
+            .process
+            .as_ref()
+            .filter(|process| !process.is_running())?;
         Some(match process.exited().await {
             Ok(exited) => faults::ending(&exited),
             Err(error) => error.to_string(),
@@ -207,7 +255,9 @@ impl<'a> Running<'a> {
     pub(crate) fn logs(&self) -> Vec<LogExcerpt> {
         let parts = self.services.iter().map(|(name, part)| (name.as_str(), part));
         let parts = std::iter::once(("service", &self.app)).chain(parts);
-        parts.filter_map(|(name, part)| crate::text::excerpt(name, &part.output()?)).collect()
+        parts
+            .filter_map(|(name, part)| crate::text::excerpt(name, &part.output()?))
+            .collect()
     }
 
     /// Ends it all.
@@ -235,7 +285,12 @@ impl Part {
     }
 }
 
-async fn start_service(context: &Context<'_>, pod: &Pod, service: &Service, cores: &Cores) -> Result<Part, Stop> {
+async fn start_service(
+    context: &Context<'_>,
+    pod: &Pod,
+    service: &Service,
+    cores: &Cores,
+) -> Result<Part, Stop> {
     let limits = assay_core::exercise::Limits {
         memory: assay_core::units::Bytes::mebibytes(SERVICE_MEMORY_MIB),
         cpus: 2.0,
@@ -243,13 +298,26 @@ async fn start_service(context: &Context<'_>, pod: &Pod, service: &Service, core
     };
     let mut spec = context::container_spec(&service.name, context.image(&service.name)?, limits);
     spec.env = service.env.clone();
-    spec.tmpfs = vec![Tmpfs { path: service.data.clone(), bytes: DATA_BYTES, inodes: 50_000, exec: false }];
+    spec.tmpfs = vec![Tmpfs {
+        path: service.data.clone(),
+        bytes: DATA_BYTES,
+        inodes: 50_000,
+        exec: false,
+    }];
     spec.limits.cpuset.clone_from(&cores.0);
     spec.limits.shm_bytes = 128 << 20;
     let container = context.container(pod, spec).await?;
-    let command = Command::shell(&format!("exec {}", service.start)).cwd("/tmp").output(context::both_ends(LOG_BYTES));
-    let mut part = Part { container, command, process: None };
-    part.spawn().await.map_err(|error| Role::Trusted(&service.name).ask(&error))?;
+    let command = Command::shell(&format!("exec {}", service.start))
+        .cwd("/tmp")
+        .output(context::both_ends(LOG_BYTES));
+    let mut part = Part {
+        container,
+        command,
+        process: None,
+    };
+    part.spawn()
+        .await
+        .map_err(|error| Role::Trusted(&service.name).ask(&error))?;
     wait_for_service(service, &part).await?;
     Ok(part)
 }
@@ -259,15 +327,24 @@ async fn wait_for_service(service: &Service, part: &Part) -> Result<(), Stop> {
     let began = Instant::now();
     let timeout = service.ready_timeout.as_duration();
     loop {
-        let command = Command::shell(&service.ready.command).cwd("/tmp").deadline(Duration::from_secs(10));
-        let asked = part.container.exec(command).await.map_err(|error| role.ask(&error))?;
+        let command = Command::shell(&service.ready.command)
+            .cwd("/tmp")
+            .deadline(Duration::from_secs(10));
+        let asked = part
+            .container
+            .exec(command)
+            .await
+            .map_err(|error| role.ask(&error))?;
         if asked.success() {
             return Ok(());
         }
         if began.elapsed() > timeout {
             let said = part.output().unwrap_or_default();
             let detail = said.lines().last().unwrap_or("it said nothing").to_owned();
-            return Err(Stop::ServiceBroken { service: service.name.clone(), detail });
+            return Err(Stop::ServiceBroken {
+                service: service.name.clone(),
+                detail,
+            });
         }
         tokio::time::sleep(POLL).await;
     }
@@ -281,21 +358,36 @@ async fn make_app(
     cores: &Cores,
 ) -> Result<Part, Stop> {
     let start = context.toolchain.start.as_deref();
-    let start = start.ok_or_else(|| Stop::BadExercise { detail: "the toolchain has no start command".into() })?;
-    let mut spec = context::container_spec("app", context.image(&context.toolchain_image)?, context.limits(kind));
+    let start = start.ok_or_else(|| Stop::BadExercise {
+        detail: "the toolchain has no start command".into(),
+    })?;
+    let mut spec = context::container_spec(
+        "app",
+        context.image(&context.toolchain_image)?,
+        context.limits(kind),
+    );
     spec.env = context.toolchain.env.clone();
     spec.env.extend(context.app_env());
     spec.mounts = context::built_mounts(context, built, WORK);
     spec.limits.cpuset.clone_from(&cores.0);
     let container = context.container(pod, spec).await?;
-    Ok(Part { container, command: Command::shell(start).cwd(WORK).output(context::both_ends(LOG_BYTES)), process: None })
+    Ok(Part {
+        container,
+        command: Command::shell(start)
+            .cwd(WORK)
+            .output(context::both_ends(LOG_BYTES)),
+        process: None,
+    })
 }
 
 impl Context<'_> {
     /// The service's environment: the exercise's, with the run's secret filled in.
     pub(crate) fn app_env(&self) -> BTreeMap<String, String> {
         let app = &self.folder.spec.app;
-        let named = app.env.iter().map(|(name, value)| (name.clone(), value.replace("${secret}", &self.secret)));
+        let named = app
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.replace("${secret}", &self.secret)));
         named.chain([("PORT".to_owned(), app.port.to_string())]).collect()
     }
 }

@@ -10,8 +10,8 @@ use assay_core::fault::Stop;
 use assay_core::report::Submission;
 use assay_git::template::{Template, TemplateDiff};
 use assay_git::{
-    Blame, Commit, FetchError, Fetched, History, HistoryLimits, ObjectId, ReadError, Repository, Tree, TreeError,
-    TreeLimits, readme, remarks,
+    Blame, Commit, FetchError, Fetched, History, HistoryLimits, ObjectId, ReadError, Repository, Tree,
+    TreeError, TreeLimits, readme, remarks,
 };
 use assay_sandbox::{Content, TreeEntry};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -50,22 +50,43 @@ impl Source {
     ) -> Result<Self, Stop> {
         let opened = Repository::open(repository).map_err(|error| read_stop(&error))?;
         let commit = fetched.commit;
-        let tree = opened.tree(commit, TreeLimits::STANDARD).map_err(|error| tree_stop(&error))?;
+        let tree = opened
+            .tree(commit, TreeLimits::STANDARD)
+            .map_err(|error| tree_stop(&error))?;
         if tree.files.is_empty() {
-            return Err(Stop::NothingSubmitted { detail: "the commit has no file".into() });
+            return Err(Stop::NothingSubmitted {
+                detail: "the commit has no file".into(),
+            });
         }
-        let history = opened.history(commit, HistoryLimits::STANDARD).map_err(|error| read_stop(&error))?;
+        let history = opened
+            .history(commit, HistoryLimits::STANDARD)
+            .map_err(|error| read_stop(&error))?;
         let template = Template::new(template.clone()).map_err(|error| read_stop(&error))?;
-        let seed = opened.seed(&history, &template).map_err(|error| read_stop(&error))?;
+        let seed = opened
+            .seed(&history, &template)
+            .map_err(|error| read_stop(&error))?;
         let diff = template.diff(&tree);
         let mut own = BTreeMap::new();
         for file in tree.files.iter().filter(|file| file.size <= TEXT_BYTES) {
-            let content = opened.read(file.id, TEXT_BYTES).map_err(|error| read_stop(&error))?;
-            let lines = template.owned_lines(&file.path, &content).map_err(|error| read_stop(&error))?;
+            let content = opened
+                .read(file.id, TEXT_BYTES)
+                .map_err(|error| read_stop(&error))?;
+            let lines = template
+                .owned_lines(&file.path, &content)
+                .map_err(|error| read_stop(&error))?;
             own.insert(file.path.clone(), lines);
         }
         let source_files = globs(source_globs)?;
-        Ok(Self { repository: repository.to_owned(), commit, tree, history, diff, seed, own, source_files })
+        Ok(Self {
+            repository: repository.to_owned(),
+            commit,
+            tree,
+            history,
+            diff,
+            seed,
+            own,
+            source_files,
+        })
     }
 
     /// What the report says of the submission.
@@ -87,27 +108,48 @@ impl Source {
     /// Files, bytes, and what was left out.
     pub(crate) fn size(&self) -> (u64, u64, u64) {
         let bytes = self.tree.files.iter().map(|file| file.size).sum();
-        (self.tree.files.len() as u64, bytes, self.tree.left_out.len() as u64)
+        (
+            self.tree.files.len() as u64,
+            bytes,
+            self.tree.left_out.len() as u64,
+        )
     }
 
     /// Lines of source code that the candidate wrote.
     pub(crate) fn own_source_lines(&self) -> u64 {
-        let sources = self.own.iter().filter(|(path, _)| self.source_files.is_match(path));
-        sources.flat_map(|(_, ranges)| ranges).map(|range| u64::from(range.end() - range.start()) + 1).sum()
+        let sources = self
+            .own
+            .iter()
+            .filter(|(path, _)| self.source_files.is_match(path));
+        sources
+            .flat_map(|(_, ranges)| ranges)
+            .map(|range| u64::from(range.end() - range.start()) + 1)
+            .sum()
     }
 
     /// A file's content; none when it is not there, too large, or cannot be read.
     pub(crate) fn content(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.tree.files.iter().find(|file| file.path == path)?;
-        Repository::open(&self.repository).ok()?.read(file.id, TEXT_BYTES).ok()
+        Repository::open(&self.repository)
+            .ok()?
+            .read(file.id, TEXT_BYTES)
+            .ok()
     }
 
     /// The whole tree, for the volume that checks read. Blocks.
     pub(crate) fn entries(&self) -> Result<Vec<TreeEntry>, Stop> {
         let repository = Repository::open(&self.repository).map_err(|error| read_stop(&error))?;
         let read = |file: &assay_git::Entry| -> Result<TreeEntry, Stop> {
-            let bytes = repository.read(file.id, file.size).map_err(|error| read_stop(&error))?;
-            Ok(TreeEntry { path: file.path.clone(), content: Content::File { bytes, executable: file.executable } })
+            let bytes = repository
+                .read(file.id, file.size)
+                .map_err(|error| read_stop(&error))?;
+            Ok(TreeEntry {
+                path: file.path.clone(),
+                content: Content::File {
+                    bytes,
+                    executable: file.executable,
+                },
+            })
         };
         self.tree.files.iter().map(read).collect()
     }
@@ -120,21 +162,35 @@ impl Source {
             .map_err(|error| read_stop(&error))?;
         let mut entries = Vec::new();
         let mut n_bytes = 0;
-        for blob in introduced.blobs.iter().filter(|blob| blob.size <= HISTORY_FILE_BYTES) {
+        for blob in introduced
+            .blobs
+            .iter()
+            .filter(|blob| blob.size <= HISTORY_FILE_BYTES)
+        {
             n_bytes += blob.size;
             if n_bytes > HISTORY_BYTES {
                 break;
             }
-            let bytes = repository.read(blob.id, blob.size).map_err(|error| read_stop(&error))?;
+            let bytes = repository
+                .read(blob.id, blob.size)
+                .map_err(|error| read_stop(&error))?;
             let path = format!("{}/{}", blob.commit.short(), blob.path);
-            entries.push(TreeEntry { path, content: Content::File { bytes, executable: false } });
+            entries.push(TreeEntry {
+                path,
+                content: Content::File {
+                    bytes,
+                    executable: false,
+                },
+            });
         }
         Ok(entries)
     }
 
     /// The finding with its excerpt, unless it is about lines that came with the template.
     pub(crate) fn own_finding(&self, mut finding: Finding) -> Option<Finding> {
-        let Some(path) = &finding.file else { return Some(finding) };
+        let Some(path) = &finding.file else {
+            return Some(finding);
+        };
         if let Some(own) = self.own.get(path) {
             let is_own = match finding.line {
                 Some(line) => own.iter().any(|range| range.contains(&line)),
@@ -153,13 +209,18 @@ impl Source {
     /// Coverage of the candidate's own source lines only.
     pub(crate) fn own_coverage(&self, coverage: Coverage) -> Coverage {
         let own_file = |(path, mut file): (String, assay_core::evidence::FileCoverage)| {
-            let own = self.own.get(&path).filter(|_| self.source_files.is_match(&path))?;
+            let own = self
+                .own
+                .get(&path)
+                .filter(|_| self.source_files.is_match(&path))?;
             let is_own = |line: &u32| own.iter().any(|range| range.contains(line));
             file.lines.retain(|line, _| is_own(line));
             file.branches.retain(|line, _| is_own(line));
             (!file.lines.is_empty()).then_some((path, file))
         };
-        Coverage { files: coverage.files.into_iter().filter_map(own_file).collect() }
+        Coverage {
+            files: coverage.files.into_iter().filter_map(own_file).collect(),
+        }
     }
 
     /// What the history, the tree and the README tell, for the `style` check.
@@ -170,21 +231,33 @@ impl Source {
             diff: &self.diff,
             seed: self.seed,
         };
-        evidence.findings.extend(remarks::findings(&evidence.id, submission));
-        let readme = self.tree.files.iter().find(|file| file.path.eq_ignore_ascii_case("readme.md"));
+        evidence
+            .findings
+            .extend(remarks::findings(&evidence.id, submission));
+        let readme = self
+            .tree
+            .files
+            .iter()
+            .find(|file| file.path.eq_ignore_ascii_case("readme.md"));
         let written = readme.filter(|file| self.own.get(&file.path).is_none_or(|own| !own.is_empty()));
         let found = written.and_then(|file| self.content(&file.path)).map(|bytes| {
             let found = readme::instructions(&String::from_utf8_lossy(&bytes));
             1 + u32::from(found.how_to_run) + u32::from(found.how_to_test)
         });
-        evidence.facts.insert("readme.found".into(), f64::from(found.unwrap_or(0)));
+        evidence
+            .facts
+            .insert("readme.found".into(), f64::from(found.unwrap_or(0)));
         evidence.facts.insert("readme.wanted".into(), 3.0);
         for left_out in self.tree.left_out.iter().take(20) {
-            evidence.notes.push(format!("{} {}.", left_out.shown_path, left_out.reason.sentence()));
+            evidence
+                .notes
+                .push(format!("{} {}.", left_out.shown_path, left_out.reason.sentence()));
         }
         let n_pointers = self.tree.files.iter().filter(|file| file.is_lfs_pointer).count();
         if n_pointers > 0 {
-            evidence.notes.push(format!("{n_pointers} files are pointers of Git LFS; their content was not fetched."));
+            evidence.notes.push(format!(
+                "{n_pointers} files are pointers of Git LFS; their content was not fetched."
+            ));
         }
     }
 
@@ -200,9 +273,13 @@ impl Source {
 fn globs(patterns: &[String]) -> Result<GlobSet, Stop> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        set.add(Glob::new(pattern).map_err(|error| Stop::BadExercise { detail: error.to_string() })?);
+        set.add(Glob::new(pattern).map_err(|error| Stop::BadExercise {
+            detail: error.to_string(),
+        })?);
     }
-    set.build().map_err(|error| Stop::BadExercise { detail: error.to_string() })
+    set.build().map_err(|error| Stop::BadExercise {
+        detail: error.to_string(),
+    })
 }
 
 /// Why nothing was fetched, as a fault; `None` when it is the caller's mistake and there is nothing to report on.
@@ -219,14 +296,22 @@ pub(crate) fn fetch_stop(error: &FetchError) -> Option<Stop> {
 
 fn tree_stop(error: &TreeError) -> Stop {
     match error.blame() {
-        Blame::Candidate => Stop::TreeRefused { detail: error.to_string() },
-        Blame::Caller | Blame::Platform => Stop::EngineFailed { detail: error.to_string() },
+        Blame::Candidate => Stop::TreeRefused {
+            detail: error.to_string(),
+        },
+        Blame::Caller | Blame::Platform => Stop::EngineFailed {
+            detail: error.to_string(),
+        },
     }
 }
 
 fn read_stop(error: &ReadError) -> Stop {
     match error.blame() {
-        Blame::Candidate => Stop::TreeRefused { detail: error.to_string() },
-        Blame::Caller | Blame::Platform => Stop::EngineFailed { detail: error.to_string() },
+        Blame::Candidate => Stop::TreeRefused {
+            detail: error.to_string(),
+        },
+        Blame::Caller | Blame::Platform => Stop::EngineFailed {
+            detail: error.to_string(),
+        },
     }
 }

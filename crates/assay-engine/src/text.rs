@@ -18,7 +18,11 @@ pub(crate) fn excerpt(source: &str, text: &str) -> Option<LogExcerpt> {
     }
     let n_chars = text.chars().count();
     let skip = n_chars.saturating_sub(MAX_LOG_CHARS);
-    Some(LogExcerpt { source: source.to_owned(), text: text.chars().skip(skip).collect(), cut: skip > 0 })
+    Some(LogExcerpt {
+        source: source.to_owned(),
+        text: text.chars().skip(skip).collect(),
+        cut: skip > 0,
+    })
 }
 
 /// The lines around one line of a file.
@@ -31,7 +35,10 @@ pub(crate) fn around(content: &str, line: u32) -> Option<Excerpt> {
         .take(count)
         .map(|line| visible(line).chars().take(MAX_LINE_CHARS).collect())
         .collect();
-    (!lines.is_empty()).then_some(Excerpt { first_line: first, lines })
+    (!lines.is_empty()).then_some(Excerpt {
+        first_line: first,
+        lines,
+    })
 }
 
 /// Drops ANSI sequences; makes other control and direction-changing characters visible.
@@ -74,7 +81,13 @@ mod tests {
     #[test]
     fn excerpts_have_their_line_numbers() {
         let text = "1\n2\n3\n4\n5\n6\n7\n8\n9";
-        assert_eq!(around(text, 5).unwrap(), Excerpt { first_line: 2, lines: ["2", "3", "4", "5", "6", "7", "8"].map(String::from).into() });
+        assert_eq!(
+            around(text, 5).unwrap(),
+            Excerpt {
+                first_line: 2,
+                lines: ["2", "3", "4", "5", "6", "7", "8"].map(String::from).into()
+            }
+        );
         assert_eq!(around(text, 1).unwrap().first_line, 1);
         assert_eq!(around(text, 900), None);
         assert_eq!(around(text, u32::MAX), None);

@@ -23,7 +23,11 @@ pub(crate) async fn unit(context: &Context<'_>, built: &Built) -> CheckEvidence 
         return CheckEvidence::new("unit", CheckKind::Unit, Default::default());
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
-    let deadline = check.timeout.as_duration().saturating_sub(Duration::from_secs(10)).max(Duration::from_secs(1));
+    let deadline = check
+        .timeout
+        .as_duration()
+        .saturating_sub(Duration::from_secs(10))
+        .max(Duration::from_secs(1));
     if let Err(stop) = context::within(check, run(context, built, deadline, &mut evidence)).await {
         evidence.stop = Some(stop);
     }
@@ -38,21 +42,35 @@ async fn run(
 ) -> Result<(), Stop> {
     let id = evidence.id.clone();
     let test = context.toolchain.test.as_ref();
-    let test = test.ok_or_else(|| Stop::BadExercise { detail: "the toolchain has no test command".into() })?;
+    let test = test.ok_or_else(|| Stop::BadExercise {
+        detail: "the toolchain has no test command".into(),
+    })?;
     let pod = Running::services_only(context, &Cores::default()).await?;
     let limits = context.limits(CheckKind::Unit);
-    let role = Role::Candidate { memory_bytes: limits.memory.0 };
+    let role = Role::Candidate {
+        memory_bytes: limits.memory.0,
+    };
     let mut spec = context::container_spec("unit", context.image(&context.toolchain_image)?, limits);
     spec.env = context.toolchain.env.clone();
     spec.env.extend(context.app_env());
     spec.mounts = context::built_mounts(context, built, BUILT);
-    let work = Tmpfs { path: WORK.into(), bytes: 512 << 20, inodes: 100_000, exec: true };
+    let work = Tmpfs {
+        path: WORK.into(),
+        bytes: 512 << 20,
+        inodes: 100_000,
+        exec: true,
+    };
     spec.tmpfs = vec![work, context::out_tmpfs()];
     let container = context.container(&pod.pod, spec).await?;
     context.events.doing(&id, "running the candidate's tests");
-    let copy = Command::shell(&format!("cp -R {BUILT}/. {WORK}/")).cwd("/tmp").deadline(context::TOOL_DEADLINE);
+    let copy = Command::shell(&format!("cp -R {BUILT}/. {WORK}/"))
+        .cwd("/tmp")
+        .deadline(context::TOOL_DEADLINE);
     container.exec(copy).await.map_err(|error| role.ask(&error))?;
-    let command = Command::shell(&test.command).cwd(WORK).deadline(deadline).output(context::at_most(OUTPUT_BYTES));
+    let command = Command::shell(&test.command)
+        .cwd(WORK)
+        .deadline(deadline)
+        .output(context::at_most(OUTPUT_BYTES));
     let exited = container.exec(command).await.map_err(|error| role.ask(&error))?;
     evidence.logs.extend(crate::build::log("unit tests", &exited));
     let limit_ms = crate::service::millis(deadline);
@@ -65,7 +83,9 @@ async fn run(
         return Ok(());
     }
     if !test.passed_exit_codes.contains(&code) && !test.failed_exit_codes.contains(&code) {
-        return Err(Stop::NoReport { detail: format!("the tests ended with exit code {code}") });
+        return Err(Stop::NoReport {
+            detail: format!("the tests ended with exit code {code}"),
+        });
     }
     read_tests(context, test, &container, role, evidence).await?;
     if let Some(file) = &test.coverage {
@@ -86,10 +106,15 @@ async fn read_tests(
     evidence: &mut CheckEvidence,
 ) -> Result<(), Stop> {
     let bytes = context.report(container, role, &evidence.id, &test.junit).await?;
-    let read = junit::read(&bytes, &Limits::default())
-        .map_err(|broken| Stop::NoReport { detail: format!("{}: {broken}", test.junit) })?;
+    let read = junit::read(&bytes, &Limits::default()).map_err(|broken| Stop::NoReport {
+        detail: format!("{}: {broken}", test.junit),
+    })?;
     evidence.tests = read.value;
-    evidence.notes.extend(read.problems.into_iter().map(|problem| format!("{}: {problem}", test.junit)));
+    evidence.notes.extend(
+        read.problems
+            .into_iter()
+            .map(|problem| format!("{}: {problem}", test.junit)),
+    );
     Ok(())
 }
 
@@ -101,7 +126,10 @@ async fn read_coverage(
     id: &str,
 ) -> Result<Coverage, Stop> {
     let bytes = context.report(container, role, id, &file.path).await?;
-    let read = coverage::read(file.format, &bytes, &[WORK], &Limits::default())
-        .map_err(|broken| Stop::NoReport { detail: format!("{}: {broken}", file.path) })?;
+    let read = coverage::read(file.format, &bytes, &[WORK], &Limits::default()).map_err(|broken| {
+        Stop::NoReport {
+            detail: format!("{}: {broken}", file.path),
+        }
+    })?;
     Ok(context.source.own_coverage(read.value))
 }

@@ -40,9 +40,14 @@ pub fn read(
         CoverageFormat::Simplecov => text_formats::simplecov(bytes, &mut collector)?,
     }
     if collector.n_outside > 0 {
-        collector.problems.add(format!("{} files outside the tree are left out", collector.n_outside));
+        collector.problems.add(format!(
+            "{} files outside the tree are left out",
+            collector.n_outside
+        ));
     }
-    Ok(collector.problems.with(Coverage { files: collector.files }))
+    Ok(collector.problems.with(Coverage {
+        files: collector.files,
+    }))
 }
 
 /// Adds up what is said of each line, under the limits.
@@ -58,7 +63,9 @@ struct Collector<'a> {
 impl Collector<'_> {
     /// The name of a file of the tree, from the first of these spellings that lies within it.
     fn file(&mut self, spellings: &[String]) -> Option<String> {
-        let found = spellings.iter().find_map(|spelling| path::relative(spelling, self.roots));
+        let found = spellings
+            .iter()
+            .find_map(|spelling| path::relative(spelling, self.roots));
         match &found {
             Some(name) => drop(self.files.entry(name.clone()).or_default()),
             None => self.n_outside += 1,
@@ -68,7 +75,9 @@ impl Collector<'_> {
 
     /// Hits of a line; several reports of one line (two classes in one file, several runs) add up.
     fn line(&mut self, file: &str, line: u64, hits: u64) {
-        let Some(line) = self.line_number(line) else { return };
+        let Some(line) = self.line_number(line) else {
+            return;
+        };
         if let Some(file) = self.files.get_mut(file) {
             let sum = file.lines.entry(line).or_insert(0);
             *sum = sum.saturating_add(hits.min(1 << 40));
@@ -77,7 +86,9 @@ impl Collector<'_> {
 
     /// Branches of a line; several reports of one line keep the best.
     fn branches(&mut self, file: &str, line: u64, taken: u64, all: u64) {
-        let Some(line) = self.line_number(line) else { return };
+        let Some(line) = self.line_number(line) else {
+            return;
+        };
         let bounded = |n: u64| u32::try_from(n.min(10_000)).unwrap_or(10_000);
         if let Some(file) = self.files.get_mut(file).filter(|_| all > 0) {
             let sum = file.branches.entry(line).or_insert((0, 0));

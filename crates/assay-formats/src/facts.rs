@@ -24,7 +24,10 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read<BTreeMap<String, f64>>
         if value.is_finite() && value >= 0.0 && name.len() <= 100 {
             facts.insert(name, value);
         } else {
-            problems.add(format!("the fact `{}` is not a number of something", name.chars().take(100).collect::<String>()));
+            problems.add(format!(
+                "the fact `{}` is not a number of something",
+                name.chars().take(100).collect::<String>()
+            ));
         }
     }
     Ok(problems.with(facts))

@@ -45,7 +45,13 @@ pub fn read(
     source: &Source<'_>,
     limits: &Limits,
 ) -> Result<Read<Vec<Finding>>, Broken> {
-    let mut collector = Collector { source, limits, findings: Vec::new(), problems: Problems::default(), n_outside: 0 };
+    let mut collector = Collector {
+        source,
+        limits,
+        findings: Vec::new(),
+        problems: Problems::default(),
+        n_outside: 0,
+    };
     match format {
         AnalysisFormat::Sarif => sarif::read(bytes, &mut collector)?,
         AnalysisFormat::Checkstyle => checkstyle::read(bytes, &mut collector)?,
@@ -84,7 +90,10 @@ impl Collector<'_> {
     fn add(&mut self, remark: &Remark<'_>) {
         if self.findings.len() >= MOST {
             if self.findings.len() == MOST {
-                self.problems.add(format!("only the first {MOST} findings of {} are kept", self.source.tool));
+                self.problems.add(format!(
+                    "only the first {MOST} findings of {} are kept",
+                    self.source.tool
+                ));
             }
             return;
         }
@@ -93,9 +102,22 @@ impl Collector<'_> {
             self.n_outside += 1;
             return;
         }
-        let short = Limits { text_chars: MESSAGE_CHARS, ..*self.limits };
-        let rule = text::line(remark.rule, &Limits { text_chars: 200, ..*self.limits });
-        let category = self.source.rules.iter().find(|(prefix, _)| rule.starts_with(prefix.as_str()));
+        let short = Limits {
+            text_chars: MESSAGE_CHARS,
+            ..*self.limits
+        };
+        let rule = text::line(
+            remark.rule,
+            &Limits {
+                text_chars: 200,
+                ..*self.limits
+            },
+        );
+        let category = self
+            .source
+            .rules
+            .iter()
+            .find(|(prefix, _)| rule.starts_with(prefix.as_str()));
         self.findings.push(Finding {
             check: self.source.check.to_owned(),
             tool: self.source.tool.to_owned(),
@@ -103,9 +125,15 @@ impl Collector<'_> {
             level: remark.level.unwrap_or(Level::Warning),
             category: category.map_or(self.source.category, |(_, category)| *category),
             file,
-            line: remark.line.and_then(|line| u32::try_from(line).ok()).filter(|line| (1..10_000_000).contains(line)),
+            line: remark
+                .line
+                .and_then(|line| u32::try_from(line).ok())
+                .filter(|line| (1..10_000_000).contains(line)),
             message: text::clean(remark.message, &short),
-            help: remark.help.map(|help| text::clean(help, &short)).filter(|help| !help.is_empty()),
+            help: remark
+                .help
+                .map(|help| text::clean(help, &short))
+                .filter(|help| !help.is_empty()),
             excerpt: None,
             exchange: None,
         });
@@ -113,10 +141,18 @@ impl Collector<'_> {
 
     fn finish(mut self) -> Read<Vec<Finding>> {
         if self.n_outside > 0 {
-            self.problems.add(format!("{} findings of {} name files outside the tree", self.n_outside, self.source.tool));
+            self.problems.add(format!(
+                "{} findings of {} name files outside the tree",
+                self.n_outside, self.source.tool
+            ));
         }
         self.findings.sort_by(|a, b| {
-            (std::cmp::Reverse(a.level), &a.file, a.line, &a.rule).cmp(&(std::cmp::Reverse(b.level), &b.file, b.line, &b.rule))
+            (std::cmp::Reverse(a.level), &a.file, a.line, &a.rule).cmp(&(
+                std::cmp::Reverse(b.level),
+                &b.file,
+                b.line,
+                &b.rule,
+            ))
         });
         self.problems.with(self.findings)
     }

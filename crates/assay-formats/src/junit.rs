@@ -27,14 +27,20 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Read<Vec<TestCase>>, Broken
     let suites =
         junit_parser::from_reader(canonical.as_slice()).map_err(|error| malformed(&error.to_string()))?;
     let parsed = suites.suites.iter().flat_map(|suite| suite.cases.iter());
-    let tests = parsed.zip(&cases.done).map(|(parsed, case)| test_case(parsed, case)).collect();
+    let tests = parsed
+        .zip(&cases.done)
+        .map(|(parsed, case)| test_case(parsed, case))
+        .collect();
     Ok(problems.with(tests))
 }
 
 const FORMAT: &str = "JUnit XML";
 
 fn malformed(detail: &str) -> Broken {
-    Broken::Malformed { format: FORMAT, detail: detail.to_owned() }
+    Broken::Malformed {
+        format: FORMAT,
+        detail: detail.to_owned(),
+    }
 }
 
 /// A test case as found, before it is written canonically.
@@ -102,10 +108,19 @@ impl Cases {
 
     fn case(&self, element: &Element) -> Case {
         let suite = self.suites.last().map_or("", String::as_str);
-        let group = [element.get("classname"), element.get("class"), suite].into_iter().find(|text| !text.is_empty());
-        let seconds = element.get("time").replace(',', "").parse::<f64>().ok().filter(|s| s.is_finite() && *s >= 0.0);
+        let group = [element.get("classname"), element.get("class"), suite]
+            .into_iter()
+            .find(|text| !text.is_empty());
+        let seconds = element
+            .get("time")
+            .replace(',', "")
+            .parse::<f64>()
+            .ok()
+            .filter(|s| s.is_finite() && *s >= 0.0);
         let not_run = ["notrun", "disabled", "skipped", "ignored"];
-        let outcome = not_run.contains(&element.get("status").to_ascii_lowercase().as_str()).then_some(Outcome::Skipped);
+        let outcome = not_run
+            .contains(&element.get("status").to_ascii_lowercase().as_str())
+            .then_some(Outcome::Skipped);
         Case {
             name: element.get("name").to_owned(),
             group: group.unwrap_or_default().to_owned(),
@@ -123,7 +138,11 @@ impl Cases {
             name if outcome(name).is_some() => {
                 if let (Some((outcome, said)), Some(case)) = (self.outcome.take(), &mut self.current) {
                     case.outcome = case.outcome.max(Some(outcome));
-                    let text = if text.trim().is_empty() { said } else { join(&said, text.trim()) };
+                    let text = if text.trim().is_empty() {
+                        said
+                    } else {
+                        join(&said, text.trim())
+                    };
                     if case.messages.len() < 10 && !text.is_empty() {
                         case.messages.push(text);
                     }
@@ -142,7 +161,11 @@ impl Cases {
 
 /// A message is often the first line of its text.
 fn join(said: &str, text: &str) -> String {
-    if said.is_empty() || text.contains(said) { text.to_owned() } else { format!("{said}\n{text}") }
+    if said.is_empty() || text.contains(said) {
+        text.to_owned()
+    } else {
+        format!("{said}\n{text}")
+    }
 }
 
 fn outcome(name: &str) -> Option<Outcome> {
@@ -157,11 +180,14 @@ fn outcome(name: &str) -> Option<Outcome> {
 fn canonical(cases: &[Case], limits: &Limits) -> std::io::Result<Vec<u8>> {
     let mut writer = Writer::new(Vec::new());
     writer.write_event(Event::Start(BytesStart::new("testsuites")))?;
-    writer.write_event(Event::Start(BytesStart::new("testsuite").with_attributes([("name", "all")])))?;
+    writer.write_event(Event::Start(
+        BytesStart::new("testsuite").with_attributes([("name", "all")]),
+    ))?;
     for case in cases {
         let time = format!("{:.3}", case.seconds);
         let name = text::line(&case.name, limits);
-        let start = BytesStart::new("testcase").with_attributes([("name", name.as_str()), ("time", time.as_str())]);
+        let start =
+            BytesStart::new("testcase").with_attributes([("name", name.as_str()), ("time", time.as_str())]);
         writer.write_event(Event::Start(start))?;
         if let Some(outcome) = case.outcome {
             let tag = match outcome {
@@ -190,11 +216,27 @@ fn test_case(parsed: &junit_parser::TestCase, case: &Case) -> TestCase {
         Parsed::Failure(failure) => (TestStatus::Failed, failure.text.clone()),
         Parsed::Error(error) => (TestStatus::Broken, error.text.clone()),
     };
-    let title = case.title.as_deref().map(|title| text::line(title, &Limits { text_chars: 300, ..Limits::default() }));
+    let title = case.title.as_deref().map(|title| {
+        text::line(
+            title,
+            &Limits {
+                text_chars: 300,
+                ..Limits::default()
+            },
+        )
+    });
     TestCase {
-        group: text::line(&case.group, &Limits { text_chars: 300, ..Limits::default() }),
+        group: text::line(
+            &case.group,
+            &Limits {
+                text_chars: 300,
+                ..Limits::default()
+            },
+        ),
         name: parsed.name.clone(),
-        title: title.filter(|title| !title.is_empty()).unwrap_or_else(|| parsed.name.clone()),
+        title: title
+            .filter(|title| !title.is_empty())
+            .unwrap_or_else(|| parsed.name.clone()),
         status,
         message,
         duration_ms: (case.seconds * 1000.0) as u64,

@@ -34,7 +34,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 20 << 20, depth: 64, elements: 200_000, text_chars: 8_000, attributes: 64 }
+        Self {
+            bytes: 20 << 20,
+            depth: 64,
+            elements: 200_000,
+            text_chars: 8_000,
+            attributes: 64,
+        }
     }
 }
 
@@ -85,14 +91,20 @@ impl Problems {
     }
 
     pub(crate) fn with<T>(self, value: T) -> Read<T> {
-        Read { value, problems: self.0 }
+        Read {
+            value,
+            problems: self.0,
+        }
     }
 }
 
 /// Size and emptiness, the same for every format.
 pub(crate) fn bounded<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a [u8], Broken> {
     if bytes.len() > limits.bytes {
-        return Err(Broken::OverLimit { what: "bytes", limit: limits.bytes });
+        return Err(Broken::OverLimit {
+            what: "bytes",
+            limit: limits.bytes,
+        });
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Broken::Empty);
@@ -100,12 +112,15 @@ pub(crate) fn bounded<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a [u8], 
     Ok(bytes)
 }
 
-/// JSON with the house's limits; serde_json itself stops at a depth of 128.
+/// JSON with the house's limits; `serde_json` itself stops at a depth of 128.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
     format: &'static str,
     limits: &Limits,
 ) -> Result<T, Broken> {
     let bytes = bounded(bytes, limits)?;
-    serde_json::from_slice(bytes).map_err(|error| Broken::Malformed { format, detail: error.to_string() })
+    serde_json::from_slice(bytes).map_err(|error| Broken::Malformed {
+        format,
+        detail: error.to_string(),
+    })
 }

@@ -18,7 +18,10 @@ pub fn relative(path: &str, roots: &[&str]) -> Option<String> {
         None if decoded.starts_with('/') => return None,
         None => &decoded,
     };
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
     (!parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 

@@ -39,7 +39,11 @@ impl Element {
 
     /// The attribute as a number: whole, not negative, bounded.
     pub(crate) fn number(&self, name: &str) -> Option<u32> {
-        self.get(name).trim().parse().ok().filter(|number| *number <= 10_000_000)
+        self.get(name)
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| *number <= 10_000_000)
     }
 }
 
@@ -77,7 +81,10 @@ pub(crate) fn walk(
                     break;
                 }
                 if open.len() >= limits.depth {
-                    return Err(Broken::OverLimit { what: "nesting", limit: limits.depth });
+                    return Err(Broken::OverLimit {
+                        what: "nesting",
+                        limit: limits.depth,
+                    });
                 }
                 let element = element(&start, limits)?;
                 open.push((element.name.clone(), String::new()));
@@ -100,7 +107,9 @@ pub(crate) fn walk(
             Event::GeneralRef(reference) => {
                 let name = reference.to_string();
                 let character = reference.resolve_char_ref().ok().flatten();
-                let resolved = character.map(|c| Cow::from(c.to_string())).or(resolve_xml_entity(&name).map(Cow::from));
+                let resolved = character
+                    .map(|c| Cow::from(c.to_string()))
+                    .or(resolve_xml_entity(&name).map(Cow::from));
                 add(&mut open, &resolved.unwrap_or(Cow::from("?")), limits);
             }
             Event::Eof => break,
@@ -131,7 +140,10 @@ fn element(start: &BytesStart<'_>, limits: &Limits) -> Result<Element, Broken> {
     let mut attributes = BTreeMap::new();
     for (i, attribute) in start.attributes().with_checks(false).enumerate() {
         if i >= limits.attributes {
-            return Err(Broken::OverLimit { what: "attributes", limit: limits.attributes });
+            return Err(Broken::OverLimit {
+                what: "attributes",
+                limit: limits.attributes,
+            });
         }
         let Ok(attribute) = attribute else { continue };
         let raw: &str = &attribute.value;
@@ -140,11 +152,19 @@ fn element(start: &BytesStart<'_>, limits: &Limits) -> Result<Element, Broken> {
         let value: String = value.chars().take(limits.text_chars).collect();
         attributes.entry(local(attribute.key.as_ref())).or_insert(value);
     }
-    Ok(Element { name: local(start.name().as_ref()), attributes })
+    Ok(Element {
+        name: local(start.name().as_ref()),
+        attributes,
+    })
 }
 
 fn local(name: &str) -> String {
-    name.rsplit(':').next().unwrap_or(name).chars().take(100).collect()
+    name.rsplit(':')
+        .next()
+        .unwrap_or(name)
+        .chars()
+        .take(100)
+        .collect()
 }
 
 /// UTF-8, or UTF-16 by its byte-order mark; what is neither is read lossily.
@@ -152,9 +172,15 @@ fn decode(bytes: &[u8]) -> Cow<'_, str> {
     let units = |rest: &[u8], big: bool| -> String {
         let pairs = rest.chunks_exact(2).map(|pair| {
             let pair = [pair[0], pair[1]];
-            if big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
+            if big {
+                u16::from_be_bytes(pair)
+            } else {
+                u16::from_le_bytes(pair)
+            }
         });
-        char::decode_utf16(pairs).map(|c| c.unwrap_or('\u{fffd}')).collect()
+        char::decode_utf16(pairs)
+            .map(|c| c.unwrap_or('\u{fffd}'))
+            .collect()
     };
     match bytes {
         [0xfe, 0xff, rest @ ..] => units(rest, true).into(),

@@ -54,7 +54,15 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
 /// An exercise that cannot be read.
 pub(crate) fn mistakes(mistakes: &[assay_core::yaml::Mistake]) -> anyhow::Error {
     let shown: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    let count = if mistakes.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    let count = if mistakes.len() == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{} mistakes", mistakes.len())
+    };
     let message = format!("the exercise has {count}\n{}", shown.join("\n"));
-    Expected { exit: Exit::BadConfiguration, message }.into()
+    Expected {
+        exit: Exit::BadConfiguration,
+        message,
+    }
+    .into()
 }

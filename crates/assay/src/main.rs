@@ -20,7 +20,13 @@ use crate::exit::Exit;
 #[command(version, propagate_version = true)]
 struct Cli {
     /// What of Assay's own doings is logged on standard error, such as `debug` or `assay_engine=debug`.
-    #[arg(long, global = true, env = "ASSAY_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "ASSAY_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
     log: String,
     /// The container engine's address; by default DOCKER_HOST or the local socket.
     #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
@@ -53,7 +59,11 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let exit = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let exit = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => Err(error.into()),
     };
@@ -83,7 +93,8 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 /// removed by the next run's sweep.
 async fn cancel_on_signal(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };

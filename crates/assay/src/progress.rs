@@ -52,22 +52,48 @@ struct Lines {
 
 impl Lines {
     fn new(on_terminal: bool) -> Self {
-        Self { began: Instant::now(), spinners: on_terminal.then(MultiProgress::new), running: BTreeMap::new() }
+        Self {
+            began: Instant::now(),
+            spinners: on_terminal.then(MultiProgress::new),
+            running: BTreeMap::new(),
+        }
     }
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { run, exercise, repository } => {
+            Event::RunStarted {
+                run,
+                exercise,
+                repository,
+            } => {
                 self.line(&format!("run {run}: {exercise} from {repository}"));
             }
-            Event::SourceRead { commit, n_files, n_bytes, n_left_out } => {
+            Event::SourceRead {
+                commit,
+                n_files,
+                n_bytes,
+                n_left_out,
+            } => {
                 let short: String = commit.chars().take(10).collect();
-                let left_out = if *n_left_out > 0 { format!(", {n_left_out} left out") } else { String::new() };
-                self.line(&format!("commit {short}: {n_files} files, {} KiB{left_out}", n_bytes.div_ceil(1024)));
+                let left_out = if *n_left_out > 0 {
+                    format!(", {n_left_out} left out")
+                } else {
+                    String::new()
+                };
+                self.line(&format!(
+                    "commit {short}: {n_files} files, {} KiB{left_out}",
+                    n_bytes.div_ceil(1024)
+                ));
             }
             Event::CheckStarted { check } => self.start(check),
             Event::CheckProgressed { check, doing } => self.progress(check, doing),
-            Event::CheckFinished { check, status, duration_ms, summary, .. } => {
+            Event::CheckFinished {
+                check,
+                status,
+                duration_ms,
+                summary,
+                ..
+            } => {
                 if let Some(spinner) = self.running.remove(check) {
                     spinner.finish_and_clear();
                 }

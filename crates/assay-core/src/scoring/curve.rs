@@ -20,7 +20,13 @@ pub(super) fn log_normal(value: f64, p10: f64, median: f64) -> f64 {
 
 /// The error function by Abramowitz and Stegun, formula 7.1.26; absolute error at most 1.5e-7.
 fn erf(x: f64) -> f64 {
-    const A: [f64; 5] = [0.254_829_592, -0.284_496_736, 1.421_413_741, -1.453_152_027, 1.061_405_429];
+    const A: [f64; 5] = [
+        0.254_829_592,
+        -0.284_496_736,
+        1.421_413_741,
+        -1.453_152_027,
+        1.061_405_429,
+    ];
     const P: f64 = 0.327_591_1;
     let t = 1.0 / (1.0 + P * x.abs());
     let polynomial = A.iter().rev().fold(0.0, |sum, a| (sum + a) * t);

@@ -2,7 +2,9 @@
 
 use super::{Verdict, curve, stopped};
 use crate::evidence::{CheckEvidence, Level, TestStatus};
-use crate::exercise::{CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule};
+use crate::exercise::{
+    CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule,
+};
 use crate::load::LoadSummary;
 
 pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
@@ -17,11 +19,18 @@ pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
         return Verdict::Share(0.0, "There are no tests.".into());
     }
     let is_passed = |status| status == TestStatus::Passed;
-    let passed: f64 = chosen.iter().filter(|(test, _)| is_passed(test.status)).map(|(_, weight)| weight).sum();
+    let passed: f64 = chosen
+        .iter()
+        .filter(|(test, _)| is_passed(test.status))
+        .map(|(_, weight)| weight)
+        .sum();
     let n_passed = chosen.iter().filter(|(test, _)| is_passed(test.status)).count();
     let mut reason = format!("{n_passed} of {} tests passed.", chosen.len());
-    let failed: Vec<&str> =
-        chosen.iter().filter(|(test, _)| !is_passed(test.status)).map(|(test, _)| test.title.as_str()).collect();
+    let failed: Vec<&str> = chosen
+        .iter()
+        .filter(|(test, _)| !is_passed(test.status))
+        .map(|(test, _)| test.title.as_str())
+        .collect();
     if let Some(first) = failed.first() {
         reason = format!("{reason} Failed: {first}");
         if failed.len() > 1 {
@@ -47,12 +56,21 @@ pub(super) fn coverage(rule: &CoverageRule, check: &CheckEvidence) -> Verdict {
         return Verdict::Share(0.0, "Coverage saw none of the candidate's own lines.".into());
     }
     let percent = 100.0 * hit as f64 / all as f64;
-    let reason = format!("{percent:.1} % of own {name} covered ({hit} of {all}); all points from {:.0} % on.", rule.full_at);
+    let reason = format!(
+        "{percent:.1} % of own {name} covered ({hit} of {all}); all points from {:.0} % on.",
+        rule.full_at
+    );
     Verdict::Share(percent / rule.full_at, reason)
 }
 
 pub(super) fn ratio(rule: &RatioRule, check: &CheckEvidence) -> Verdict {
-    let fact = |name: &str| check.facts.get(name).copied().filter(|value| value.is_finite() && *value >= 0.0);
+    let fact = |name: &str| {
+        check
+            .facts
+            .get(name)
+            .copied()
+            .filter(|value| value.is_finite() && *value >= 0.0)
+    };
     let (Some(part), Some(whole)) = (fact(&rule.part), fact(&rule.whole)) else {
         return match check.partial_stops.values().next() {
             Some(stop) => stopped(stop),
@@ -76,7 +94,9 @@ pub(super) fn findings(rule: &FindingsRule, max: f64, check: &CheckEvidence, own
         return stopped(stop);
     }
     let count = |level| {
-        let counts = |finding: &&crate::evidence::Finding| finding.level == level && rule.tools.contains(&finding.tool);
+        let counts = |finding: &&crate::evidence::Finding| {
+            finding.level == level && rule.tools.contains(&finding.tool)
+        };
         check.findings.iter().filter(counts).count()
     };
     let (errors, warnings, notes) = (count(Level::Error), count(Level::Warning), count(Level::Note));
@@ -84,14 +104,23 @@ pub(super) fn findings(rule: &FindingsRule, max: f64, check: &CheckEvidence, own
     if errors + warnings + notes == 0 {
         return Verdict::Share(1.0, "No findings.".into());
     }
-    let mut reason = format!("{}, {}, {}.", plural(errors, "error"), plural(warnings, "warning"), plural(notes, "note"));
+    let mut reason = format!(
+        "{}, {}, {}.",
+        plural(errors, "error"),
+        plural(warnings, "warning"),
+        plural(notes, "note")
+    );
     let mut cost = cost;
     if rule.per_kloc {
         let thousands = own_lines.max(300) as f64 / 1000.0;
         cost /= thousands;
         reason = format!("{reason} Per thousand of {own_lines} own lines.");
     }
-    let worst = check.findings.iter().filter(|finding| rule.tools.contains(&finding.tool)).max_by_key(|f| f.level);
+    let worst = check
+        .findings
+        .iter()
+        .filter(|finding| rule.tools.contains(&finding.tool))
+        .max_by_key(|f| f.level);
     if let Some(worst) = worst {
         reason = format!("{reason} First: {}", worst.message);
     }
@@ -107,9 +136,23 @@ pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
         None => ("all requests", Some(&load.total)),
         Some(name) => (name.as_str(), load.endpoints.get(name)),
     };
-    let Some(latency) = outcome.map(|outcome| &outcome.latency).filter(|latency| latency.count > 0) else {
+    let Some(latency) = outcome
+        .map(|outcome| &outcome.latency)
+        .filter(|latency| latency.count > 0)
+    else {
         return Verdict::NotScored(format!("The load plan sent nothing to `{name}`."));
     };
+    // A request that failed was never answered well: with more of them than lie beyond the percentile, there is none.
+    let failed_percent = outcome.map_or(0.0, |outcome| {
+        100.0 * outcome.counts.failed() as f64 / outcome.counts.scheduled.max(1) as f64
+    });
+    if failed_percent > 100.0 - f64::from(rule.percentile) {
+        let reason = format!(
+            "{failed_percent:.0} % of {name} failed, so there is no p{} of good answers.",
+            rule.percentile
+        );
+        return Verdict::Share(0.0, reason);
+    }
     let value_us = match rule.percentile {
         50 => latency.p50_us,
         90 => latency.p90_us,
@@ -117,7 +160,11 @@ pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
         _ => latency.p99_us,
     };
     let value_ms = value_us as f64 / 1000.0;
-    let share = curve::log_normal(value_ms, rule.p10.as_millis() as f64, rule.median.as_millis() as f64);
+    let share = curve::log_normal(
+        value_ms,
+        rule.p10.as_millis() as f64,
+        rule.median.as_millis() as f64,
+    );
     // What is far on the good side earns all: the last half percent of the curve would only be noise.
     let share = if share >= 0.995 { 1.0 } else { share };
     let reason = format!(
@@ -134,7 +181,11 @@ pub(super) fn errors(rule: &ErrorsRule, check: &CheckEvidence) -> Verdict {
     };
     let percent = 100.0 * counts.failed() as f64 / counts.scheduled.max(1) as f64;
     let share = (rule.zero_at - percent) / (rule.zero_at - rule.full_at).max(f64::EPSILON);
-    let reason = format!("{} of {} requests failed ({percent:.2} %).", counts.failed(), counts.scheduled);
+    let reason = format!(
+        "{} of {} requests failed ({percent:.2} %).",
+        counts.failed(),
+        counts.scheduled
+    );
     Verdict::Share(share, reason)
 }
 
@@ -144,10 +195,18 @@ fn measured(check: &CheckEvidence) -> Result<&LoadSummary, Verdict> {
         return Err(Verdict::NotScored("There is no load measurement.".into()));
     };
     if let Some(why) = load.invalid.first() {
-        return Err(Verdict::NotScored(format!("The measurement is not valid: {why}.")));
+        return Err(Verdict::NotScored(format!(
+            "The measurement is not valid: {why}."
+        )));
     }
     if let Some(failure) = load.setup.failed.first() {
-        return Err(Verdict::Share(0.0, format!("No load was possible: {} failed: {}.", failure.name, failure.message)));
+        return Err(Verdict::Share(
+            0.0,
+            format!(
+                "No load was possible: {} failed: {}.",
+                failure.name, failure.message
+            ),
+        ));
     }
     if load.total.counts.scheduled == 0 || !load.adds_up() {
         return Err(Verdict::NotScored("The measurement is not complete.".into()));
@@ -156,5 +215,9 @@ fn measured(check: &CheckEvidence) -> Result<&LoadSummary, Verdict> {
 }
 
 fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+    if n == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{n} {word}s")
+    }
 }

@@ -1,1 +1,258 @@
+use std::collections::BTreeMap;
 
+use insta::assert_snapshot;
+
+use super::*;
+use crate::evidence::{Coverage, FileCoverage, Finding, Level, TestCase, TestStatus};
+use crate::exercise::{CheckKind, Visibility};
+use crate::load::{Counts, ErrorKind, Latency, LoadSummary, Outcome};
+use crate::yaml;
+
+const EXERCISE: &str = "
+version: 1
+slug: x
+title: X
+tracks: {python: {toolchain: python}}
+app: {port: 8080, ready: {path: /health}}
+checks:
+  - {id: build, kind: build, timeout: 1m}
+  - {id: style, kind: style, timeout: 1m}
+  - {id: unit, kind: unit, timeout: 1m}
+  - {id: hidden, kind: integration, timeout: 1m, tests: verification/tests}
+  - {id: load, kind: load, timeout: 1m, plan: load.yaml}
+scoring:
+  gate: 50
+  categories:
+    - id: correctness
+      title: Correctness
+      lines:
+        - {id: all, title: All, points: 40, tests: {check: hidden, groups: [a], weights: {hard: 3}}}
+    - id: tests
+      title: Tests
+      scaled_by: {category: correctness, zero_below: 20, full_at: 50}
+      lines:
+        - {id: cov, title: Cov, points: 20, coverage: {check: unit, of: lines, full_at: 80}, times: {check: style, part: asserting, whole: tests}}
+    - id: latency
+      title: Latency
+      lines:
+        - {id: p95, title: P95, points: 15, latency: {check: load, percentile: 95, p10: 60ms, median: 200ms}}
+        - {id: errors, title: Errors, points: 5, errors: {check: load, zero_at: 2}}
+    - id: style
+      title: Style
+      lines:
+        - {id: lint, title: Lint, points: 20, findings: {check: style, tools: [ruff], error: 2, warning: 1, per_kloc: true}}
+";
+
+fn evidence() -> Evidence {
+    let check = |id, kind| CheckEvidence::new(id, kind, Visibility::Visible);
+    let mut checks = vec![
+        check("build", CheckKind::Build),
+        check("style", CheckKind::Style),
+        check("unit", CheckKind::Unit),
+        check("hidden", CheckKind::Integration),
+        check("load", CheckKind::Load),
+    ];
+    checks[1].facts = BTreeMap::from([("asserting".into(), 4.0), ("tests".into(), 4.0)]);
+    checks[1].findings = vec![finding("ruff", Level::Error), finding("other", Level::Error)];
+    let lines = (1..=10).map(|line| (line, u64::from(line <= 8))).collect();
+    let file = FileCoverage {
+        lines,
+        branches: BTreeMap::new(),
+    };
+    checks[2].coverage = Some(Coverage {
+        files: BTreeMap::from([("a.py".into(), file)]),
+    });
+    checks[3].tests = vec![
+        test("a", "easy", TestStatus::Failed),
+        test("a", "hard", TestStatus::Passed),
+        test("b", "other", TestStatus::Failed),
+    ];
+    checks[4].load = Some(load(200_000, 0));
+    Evidence {
+        checks,
+        own_source_lines: 2000,
+    }
+}
+
+fn test(group: &str, name: &str, status: TestStatus) -> TestCase {
+    let message = String::new();
+    TestCase {
+        group: group.into(),
+        name: name.into(),
+        title: format!("{name} works"),
+        status,
+        message,
+        duration_ms: 1,
+    }
+}
+
+fn finding(tool: &str, level: Level) -> Finding {
+    Finding {
+        check: "style".into(),
+        tool: tool.into(),
+        rule: "F401".into(),
+        level,
+        category: CategoryId::Style,
+        file: None,
+        line: None,
+        message: "unused import".into(),
+        help: None,
+        excerpt: None,
+        exchange: None,
+    }
+}
+
+fn load(p95_us: u64, n_failed: u64) -> LoadSummary {
+    let errors = BTreeMap::from([(ErrorKind::Timeout, n_failed)]);
+    let counts = Counts {
+        scheduled: 100,
+        sent: 100,
+        ok: 100 - n_failed,
+        errors,
+        ..Counts::default()
+    };
+    let latency = Latency {
+        count: 100,
+        p95_us,
+        ..Latency::default()
+    };
+    let outcome = Outcome {
+        counts,
+        latency,
+        ..Outcome::default()
+    };
+    let parts = BTreeMap::from([("all".to_owned(), outcome.clone())]);
+    LoadSummary {
+        total: outcome,
+        endpoints: parts.clone(),
+        scenarios: parts,
+        ..LoadSummary::default()
+    }
+}
+
+fn check(change: impl FnOnce(&mut Evidence)) -> String {
+    let exercise: Exercise = yaml::read("exercise.yaml", EXERCISE).unwrap();
+    let mut evidence = evidence();
+    change(&mut evidence);
+    let card = score(&exercise, &evidence);
+    let mut text = format!(
+        "{} of {}, {:?}, gate {:?}",
+        card.score.total, card.score.max, card.score.range, card.score.gate
+    );
+    for line in card.categories.iter().flat_map(|category| &category.lines) {
+        let points = line.points.map_or("-".to_owned(), |points| points.to_string());
+        let own = if line.self_reported { " (own word)" } else { "" };
+        text += &format!("\n{} {points} of {}{own}: {}", line.id, line.max, line.reason);
+    }
+    text
+}
+
+#[test]
+fn every_point_has_its_reason() {
+    assert_snapshot!(check(|_| ()), @r"
+    81.5 of 100, [81.5, 81.5], gate Some(true)
+    all 30 of 40: 1 of 2 tests passed. Failed: easy works
+    cov 20 of 20 (own word): 80.0 % of own lines covered (8 of 10); all points from 80 % on.
+    p95 7.5 of 15: p95 of all requests is 200 ms (60ms earns 90 %, 200ms earns 50 %).
+    errors 5 of 5: 0 of 100 requests failed (0.00 %).
+    lint 19 of 20: 1 error, 0 warnings, 0 notes. Per thousand of 2000 own lines. First: unused import
+    ");
+}
+
+#[test]
+fn a_candidates_fault_gives_nothing_and_ours_takes_nothing() {
+    let theirs = check(|evidence| evidence.checks[3].stop = Some(Stop::NotBuilt));
+    assert_snapshot!(theirs, @r"
+    31.5 of 100, [31.5, 31.5], gate Some(false)
+    all 0 of 40: Not run, as the build did not succeed.
+    cov 0 of 20 (own word): 80.0 % of own lines covered (8 of 10); all points from 80 % on. Counts 0 %, as correctness reached 0 % and all of this counts from 50 % on.
+    p95 7.5 of 15: p95 of all requests is 200 ms (60ms earns 90 %, 200ms earns 50 %).
+    errors 5 of 5: 0 of 100 requests failed (0.00 %).
+    lint 19 of 20: 1 error, 0 warnings, 0 notes. Per thousand of 2000 own lines. First: unused import
+    ");
+    let ours = check(|evidence| {
+        evidence.checks[3].stop = Some(Stop::HiddenTestsBroken {
+            detail: "no result".into(),
+        })
+    });
+    assert_snapshot!(ours, @r"
+    51.5 of 100, [51.5, 91.5], gate Some(true)
+    all - of 40: Not scored. The exercise's hidden tests could not be judged: no result.
+    cov 20 of 20 (own word): 80.0 % of own lines covered (8 of 10); all points from 80 % on.
+    p95 7.5 of 15: p95 of all requests is 200 ms (60ms earns 90 %, 200ms earns 50 %).
+    errors 5 of 5: 0 of 100 requests failed (0.00 %).
+    lint 19 of 20: 1 error, 0 warnings, 0 notes. Per thousand of 2000 own lines. First: unused import
+    ");
+}
+
+#[test]
+fn tests_that_assert_nothing_earn_nothing() {
+    let text = check(|evidence| drop(evidence.checks[1].facts.insert("asserting".into(), 1.0)));
+    assert!(text.contains("cov 5 of 20"), "{text}");
+    let text = check(|evidence| evidence.checks[1].facts.clear());
+    assert!(text.contains("cov - of 20"), "{text}");
+}
+
+#[test]
+fn requests_that_fail_are_not_fast() {
+    let text = check(|evidence| evidence.checks[4].load = Some(load(1_000, 60)));
+    assert!(
+        text.contains("p95 0 of 15") && text.contains("errors 0 of 5"),
+        "{text}"
+    );
+    let text = check(|evidence| evidence.checks[4].load = Some(load(1_000, 1)));
+    assert!(
+        text.contains("p95 15 of 15") && text.contains("errors 2.5 of 5"),
+        "{text}"
+    );
+    let text = check(|evidence| {
+        if let Some(load) = &mut evidence.checks[4].load {
+            load.invalid.push("the generator was starved".into());
+        }
+    });
+    assert!(
+        text.contains("p95 - of 15: Not scored. The measurement is not valid: the generator was starved."),
+        "{text}"
+    );
+}
+
+#[test]
+fn broken_tools_are_never_clean() {
+    let stop = Stop::ToolBroken {
+        tool: "ruff".into(),
+        detail: "exit code 2".into(),
+    };
+    let text = check(|evidence| drop(evidence.checks[1].partial_stops.insert("ruff".into(), stop)));
+    assert!(
+        text.contains("lint - of 20: Not scored. ruff did not work: exit code 2."),
+        "{text}"
+    );
+}
+
+proptest::proptest! {
+    /// Whatever the numbers are, the score is a number between nothing and everything.
+    #[test]
+    fn scores_stay_in_range(
+        statuses in proptest::collection::vec(0..4_u8, 0..20),
+        p95_us in proptest::num::u64::ANY,
+        n_failed in 0..=100_u64,
+        facts in proptest::array::uniform2(proptest::num::f64::ANY),
+        own_source_lines in proptest::num::u64::ANY,
+        n_findings in 0..50_usize,
+    ) {
+        let exercise: Exercise = yaml::read("exercise.yaml", EXERCISE).unwrap();
+        let mut evidence = evidence();
+        evidence.own_source_lines = own_source_lines;
+        let status = |n| [TestStatus::Passed, TestStatus::Skipped, TestStatus::Failed, TestStatus::Broken][usize::from(n)];
+        evidence.checks[3].tests = statuses.iter().map(|n| test("a", "t", status(*n))).collect();
+        evidence.checks[4].load = Some(load(p95_us, n_failed));
+        evidence.checks[1].facts = BTreeMap::from([("asserting".into(), facts[0]), ("tests".into(), facts[1])]);
+        evidence.checks[1].findings = vec![finding("ruff", Level::Warning); n_findings];
+        let card = score(&exercise, &evidence);
+        proptest::prop_assert!((0.0..=100.0).contains(&card.score.total));
+        proptest::prop_assert!(card.score.range[0] <= card.score.range[1] && card.score.range[1] <= card.score.max);
+        for line in card.categories.iter().flat_map(|category| &category.lines) {
+            proptest::prop_assert!(line.points.is_none_or(|points| (0.0..=line.max).contains(&points)));
+        }
+    }
+}

@@ -23,7 +23,9 @@ pub(super) fn lcov(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Br
             }
             "DA" => {
                 let mut fields = value.split(',').map(number);
-                if let (Some(file), Some(Some(line)), Some(Some(hits))) = (&file, fields.next(), fields.next()) {
+                if let (Some(file), Some(Some(line)), Some(Some(hits))) =
+                    (&file, fields.next(), fields.next())
+                {
                     collector.line(file, line, hits);
                 }
             }
@@ -45,7 +47,11 @@ pub(super) fn lcov(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Br
             _ => (),
         }
     }
-    if n_records == 0 { Err(malformed("LCOV", "there is no SF: record in it")) } else { Ok(()) }
+    if n_records == 0 {
+        Err(malformed("LCOV", "there is no SF: record in it"))
+    } else {
+        Ok(())
+    }
 }
 
 /// `mode: set`, then `module/path/file.go:3.10,5.2 2 1` per block.
@@ -59,7 +65,9 @@ pub(super) fn go(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Brok
         let Some(block) = go_block(line) else { continue };
         // The module's path comes first; the tree does not know it, so the part after it is tried as well.
         let without_host = block.path.splitn(4, '/').nth(3).unwrap_or(block.path);
-        let Some(file) = collector.file(&[without_host.to_owned()]) else { continue };
+        let Some(file) = collector.file(&[without_host.to_owned()]) else {
+            continue;
+        };
         for number in block.first..=block.last.min(block.first.saturating_add(10_000)) {
             collector.line(&file, number, block.hits);
         }
@@ -80,7 +88,12 @@ fn go_block(line: &str) -> Option<GoBlock<'_>> {
     let (from, to) = fields.next()?.split_once(',')?;
     let hits = number(fields.nth(1)?)?;
     let line_of = |text: &str| number(text.split('.').next()?).filter(|line| *line <= MAX_LINE);
-    Some(GoBlock { path, first: line_of(from)?, last: line_of(to)?, hits })
+    Some(GoBlock {
+        path,
+        first: line_of(from)?,
+        last: line_of(to)?,
+        hits,
+    })
 }
 
 #[derive(Deserialize)]
@@ -97,7 +110,9 @@ struct RubyFile {
 pub(super) fn simplecov(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Broken> {
     let runs: BTreeMap<String, Run> = json(bytes, "SimpleCov's JSON", collector.limits)?;
     for (path, file) in runs.values().flat_map(|run| &run.coverage) {
-        let Some(name) = collector.file(std::slice::from_ref(path)) else { continue };
+        let Some(name) = collector.file(std::slice::from_ref(path)) else {
+            continue;
+        };
         for (line, hits) in (1_u64..).zip(&file.lines) {
             if let Some(hits) = hits {
                 collector.line(&name, line, *hits);
@@ -112,5 +127,8 @@ fn number(text: &str) -> Option<u64> {
 }
 
 fn malformed(format: &'static str, detail: &str) -> Broken {
-    Broken::Malformed { format, detail: detail.to_owned() }
+    Broken::Malformed {
+        format,
+        detail: detail.to_owned(),
+    }
 }

@@ -37,5 +37,8 @@ pub(super) fn read(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Br
     if is_checkstyle {
         return Ok(());
     }
-    Err(Broken::Malformed { format: "Checkstyle XML", detail: "there is no <checkstyle> in it".into() })
+    Err(Broken::Malformed {
+        format: "Checkstyle XML",
+        detail: "there is no <checkstyle> in it".into(),
+    })
 }

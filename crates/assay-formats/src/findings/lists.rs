@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Collector, Remark};
 use crate::{Broken, bounded, json};
 
-/// Cyclomatic complexity above which a function is worth a remark (McCabe's own limit), and above which it is worth two.
+/// Cyclomatic complexity above which a function is worth a remark, and above which it is an error.
 const COMPLEX: u64 = 10;
 const VERY_COMPLEX: u64 = 20;
 /// Lines of code above which a function is long.
@@ -25,25 +25,50 @@ pub(super) fn lizard(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), 
     let mut n_rows = 0;
     for line in text.lines().take(collector.limits.elements) {
         let fields = csv(line);
-        let number = |i: usize| fields.get(i).and_then(|field: &String| field.trim().parse::<u64>().ok());
-        let (Some(lines), Some(complexity), Some(start)) = (number(0), number(1), number(9)) else { continue };
+        let number = |i: usize| {
+            fields
+                .get(i)
+                .and_then(|field: &String| field.trim().parse::<u64>().ok())
+        };
+        let (Some(lines), Some(complexity), Some(start)) = (number(0), number(1), number(9)) else {
+            continue;
+        };
         n_rows += 1;
         let (path, function) = (fields[6].as_str(), fields[7].as_str());
         let mut remark = |rule, level, message: String| {
             let help = Some("Split it into functions that each do one thing.");
-            collector.add(&Remark { rule, level: Some(level), path, line: Some(start), message: &message, help });
+            collector.add(&Remark {
+                rule,
+                level: Some(level),
+                path,
+                line: Some(start),
+                message: &message,
+                help,
+            });
         };
         if complexity > COMPLEX {
-            let level = if complexity > VERY_COMPLEX { Level::Error } else { Level::Warning };
-            let message = format!("`{function}` has a cyclomatic complexity of {complexity} (limit {COMPLEX}).");
+            let level = if complexity > VERY_COMPLEX {
+                Level::Error
+            } else {
+                Level::Warning
+            };
+            let message =
+                format!("`{function}` has a cyclomatic complexity of {complexity} (limit {COMPLEX}).");
             remark("complexity", level, message);
         }
         if lines > LONG {
-            remark("length", Level::Warning, format!("`{function}` has {lines} lines of code (limit {LONG})."));
+            remark(
+                "length",
+                Level::Warning,
+                format!("`{function}` has {lines} lines of code (limit {LONG})."),
+            );
         }
     }
     if n_rows == 0 && !text.starts_with("NLOC") {
-        return Err(Broken::Malformed { format: "lizard's CSV", detail: "there is no row in it".into() });
+        return Err(Broken::Malformed {
+            format: "lizard's CSV",
+            detail: "there is no row in it".into(),
+        });
     }
     Ok(())
 }
@@ -108,12 +133,26 @@ pub(super) fn files(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), B
         Err(Broken::Empty) => return Ok(()),
         bounded => bounded?,
     };
-    let message = collector.source.message.unwrap_or("Not formatted as the formatter would.").to_owned();
-    for path in String::from_utf8_lossy(bytes).lines().take(collector.limits.elements) {
+    let message = collector
+        .source
+        .message
+        .unwrap_or("Not formatted as the formatter would.")
+        .to_owned();
+    for path in String::from_utf8_lossy(bytes)
+        .lines()
+        .take(collector.limits.elements)
+    {
         let path = path.trim();
         if !path.is_empty() {
             let rule = collector.source.tool;
-            collector.add(&Remark { rule, level: Some(Level::Warning), path, line: None, message: &message, help: None });
+            collector.add(&Remark {
+                rule,
+                level: Some(Level::Warning),
+                path,
+                line: None,
+                message: &message,
+                help: None,
+            });
         }
     }
     Ok(())

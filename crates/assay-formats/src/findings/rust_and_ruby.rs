@@ -35,24 +35,41 @@ struct Span {
 
 /// `cargo clippy --message-format=json`: one object per line; the last one says that the build finished.
 pub(super) fn clippy(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Broken> {
-    let malformed = |detail: String| Broken::Malformed { format: "Clippy's JSON", detail };
+    let malformed = |detail: String| Broken::Malformed {
+        format: "Clippy's JSON",
+        detail,
+    };
     let bytes = bounded(bytes, collector.limits)?;
     let mut n_read = 0_usize;
     for line in bytes.split(|byte| *byte == b'\n').take(collector.limits.elements) {
-        let Ok(line) = serde_json::from_slice::<Line>(line) else { continue };
+        let Ok(line) = serde_json::from_slice::<Line>(line) else {
+            continue;
+        };
         n_read += 1;
-        let Some(message) = line.message.filter(|_| line.reason == "compiler-message") else { continue };
-        let Some(span) = message.spans.iter().find(|span| span.is_primary) else { continue };
+        let Some(message) = line.message.filter(|_| line.reason == "compiler-message") else {
+            continue;
+        };
+        let Some(span) = message.spans.iter().find(|span| span.is_primary) else {
+            continue;
+        };
         collector.add(&Remark {
             rule: message.code.as_ref().map_or("rustc", |code| &code.code),
-            level: Some(if message.level == "error" { Level::Error } else { Level::Warning }),
+            level: Some(if message.level == "error" {
+                Level::Error
+            } else {
+                Level::Warning
+            }),
             path: &span.file_name,
             line: Some(span.line_start),
             message: &message.message,
             help: None,
         });
     }
-    if n_read == 0 { Err(malformed("there is no message in it".into())) } else { Ok(()) }
+    if n_read == 0 {
+        Err(malformed("there is no message in it".into()))
+    } else {
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]

@@ -110,11 +110,27 @@ struct Notification {
 pub(super) fn read(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Broken> {
     let log: Log = json(bytes, "SARIF", collector.limits)?;
     for run in &log.runs {
-        let rules: BTreeMap<&str, &Rule> = run.tool.driver.rules.iter().map(|rule| (rule.id.as_str(), rule)).collect();
+        let rules: BTreeMap<&str, &Rule> = run
+            .tool
+            .driver
+            .rules
+            .iter()
+            .map(|rule| (rule.id.as_str(), rule))
+            .collect();
         for outcome in run.results.iter().flatten().take(collector.limits.elements) {
-            let by_index = outcome.rule_index.and_then(|index| run.tool.driver.rules.get(index));
-            let rule = outcome.rule_id.as_deref().and_then(|id| rules.get(id).copied()).or(by_index);
-            let id = outcome.rule_id.as_deref().or(rule.map(|rule| rule.id.as_str())).unwrap_or("unnamed");
+            let by_index = outcome
+                .rule_index
+                .and_then(|index| run.tool.driver.rules.get(index));
+            let rule = outcome
+                .rule_id
+                .as_deref()
+                .and_then(|id| rules.get(id).copied())
+                .or(by_index);
+            let id = outcome
+                .rule_id
+                .as_deref()
+                .or(rule.map(|rule| rule.id.as_str()))
+                .unwrap_or("unnamed");
             let default = rule.and_then(|rule| rule.default_configuration.as_ref()?.level.as_deref());
             let help = rule.and_then(|rule| rule.help.as_ref().or(rule.full_description.as_ref()));
             let (path, line) = place(&outcome.locations);
@@ -137,15 +153,24 @@ pub(super) fn read(bytes: &[u8], collector: &mut Collector<'_>) -> Result<(), Br
 /// What a tool says of itself: a file that it could not parse is a finding, anything else a problem.
 fn notifications(invocation: &Invocation, collector: &mut Collector<'_>) {
     if invocation.execution_successful == Some(false) {
-        collector.problems.add(format!("{} says that it did not succeed", collector.source.tool));
+        collector
+            .problems
+            .add(format!("{} says that it did not succeed", collector.source.tool));
     }
     let configuration = &invocation.tool_configuration_notifications;
-    for notification in configuration.iter().chain(&invocation.tool_execution_notifications).take(1000) {
+    for notification in configuration
+        .iter()
+        .chain(&invocation.tool_execution_notifications)
+        .take(1000)
+    {
         if notification.level.as_deref() != Some("error") {
             continue;
         }
         match place(&notification.locations) {
-            ("", _) => collector.problems.add(format!("{}: {}", collector.source.tool, notification.message.text)),
+            ("", _) => collector.problems.add(format!(
+                "{}: {}",
+                collector.source.tool, notification.message.text
+            )),
             (path, line) => collector.add(&Remark {
                 rule: "parse-error",
                 level: Some(Level::Error),
@@ -159,10 +184,18 @@ fn notifications(invocation: &Invocation, collector: &mut Collector<'_>) {
 }
 
 fn place(locations: &[Location]) -> (&str, Option<u64>) {
-    let physical = locations.first().and_then(|location| location.physical_location.as_ref());
-    let path = physical.and_then(|physical| physical.artifact_location.as_ref()?.uri.as_deref()).unwrap_or("");
+    let physical = locations
+        .first()
+        .and_then(|location| location.physical_location.as_ref());
+    let path = physical
+        .and_then(|physical| physical.artifact_location.as_ref()?.uri.as_deref())
+        .unwrap_or("");
     let line = physical.and_then(|physical| physical.region.as_ref()?.start_line);
-    (path, line.filter(|line| *line >= 1.0 && *line < 1e9).map(|line| line as u64))
+    (
+        path,
+        line.filter(|line| *line >= 1.0 && *line < 1e9)
+            .map(|line| line as u64),
+    )
 }
 
 fn level(name: Option<&str>) -> Option<Level> {

@@ -7,8 +7,19 @@ use insta::assert_snapshot;
 fn check(format: CoverageFormat, text: &str) -> String {
     match coverage::read(format, text.as_bytes(), &["/work"], &Limits::default()) {
         Ok(read) => {
-            let files = read.value.files.iter().map(|(path, file)| format!("{path} {:?} {:?}", file.lines, file.branches));
-            files.chain(read.problems.into_iter().map(|problem| format!("problem: {problem}"))).collect::<Vec<_>>().join("\n")
+            let files = read
+                .value
+                .files
+                .iter()
+                .map(|(path, file)| format!("{path} {:?} {:?}", file.lines, file.branches));
+            files
+                .chain(
+                    read.problems
+                        .into_iter()
+                        .map(|problem| format!("problem: {problem}")),
+                )
+                .collect::<Vec<_>>()
+                .join("\n")
         }
         Err(broken) => format!("broken: {broken}"),
     }

@@ -22,9 +22,22 @@ fn check(format: AnalysisFormat, text: &str) -> String {
             let lines = read.value.iter().map(|finding| {
                 let place = finding.file.clone().unwrap_or("-".into());
                 let line = finding.line.map_or(String::new(), |line| format!(":{line}"));
-                format!("{:?} {} {} {place}{line} {}", finding.level, finding.category.name(), finding.rule, finding.message)
+                format!(
+                    "{:?} {} {} {place}{line} {}",
+                    finding.level,
+                    finding.category.name(),
+                    finding.rule,
+                    finding.message
+                )
             });
-            lines.chain(read.problems.into_iter().map(|problem| format!("problem: {problem}"))).collect::<Vec<_>>().join("\n")
+            lines
+                .chain(
+                    read.problems
+                        .into_iter()
+                        .map(|problem| format!("problem: {problem}")),
+                )
+                .collect::<Vec<_>>()
+                .join("\n")
         }
         Err(broken) => format!("broken: {broken}"),
     }
@@ -56,7 +69,12 @@ fn sarif_with_the_quirks_of_real_tools() {
 
 #[test]
 fn a_missing_report_is_never_clean() {
-    for format in [AnalysisFormat::Sarif, AnalysisFormat::Checkstyle, AnalysisFormat::DetectSecrets, AnalysisFormat::Clippy] {
+    for format in [
+        AnalysisFormat::Sarif,
+        AnalysisFormat::Checkstyle,
+        AnalysisFormat::DetectSecrets,
+        AnalysisFormat::Clippy,
+    ] {
         assert_eq!(check(format, ""), "broken: the report is empty");
         assert!(check(format, "{}").starts_with("broken"), "{format:?}");
     }
@@ -77,7 +95,8 @@ fn small_formats() {
     Warning style complexity a.py:3 `f` has a cyclomatic complexity of 12 (limit 10).
     Warning style length a.py:40 `g` has 90 lines of code (limit 80).
     ");
-    let secrets = r#"{"results": {"conf.py": [{"type": "Secret Keyword", "line_number": 2, "hashed_secret": "x"}]}}"#;
+    let secrets =
+        r#"{"results": {"conf.py": [{"type": "Secret Keyword", "line_number": 2, "hashed_secret": "x"}]}}"#;
     assert_snapshot!(check(AnalysisFormat::DetectSecrets, secrets), @"Warning style Secret Keyword conf.py:2 Looks like a secret in the source: Secret Keyword.");
     assert_snapshot!(check(AnalysisFormat::FileList, "a.py\n/etc/passwd\n\n"), @r"
     Warning style tool a.py Not formatted as the formatter would.

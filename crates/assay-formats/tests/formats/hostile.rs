@@ -11,7 +11,11 @@ use proptest::prelude::*;
 fn read_all(bytes: &[u8]) {
     let limits = Limits::default();
     if let Ok(read) = junit::read(bytes, &limits) {
-        assert!(read.value.iter().all(|test| test.message.chars().count() <= limits.text_chars));
+        assert!(
+            read.value
+                .iter()
+                .all(|test| test.message.chars().count() <= limits.text_chars)
+        );
     }
     use CoverageFormat::{Clover, Cobertura, Go, Jacoco, Lcov, Simplecov};
     for format in [Cobertura, Lcov, Jacoco, Clover, Go, Simplecov] {
@@ -20,7 +24,12 @@ fn read_all(bytes: &[u8]) {
             assert!(hit <= all);
             let (taken, branches) = read.value.branch_counts();
             assert!(taken <= branches);
-            assert!(read.value.files.keys().all(|path| !path.starts_with('/') && !path.split('/').any(|part| part == "..")));
+            assert!(
+                read.value
+                    .files
+                    .keys()
+                    .all(|path| !path.starts_with('/') && !path.split('/').any(|part| part == ".."))
+            );
         }
     }
     let rules = BTreeMap::new();
@@ -33,13 +42,30 @@ fn read_all(bytes: &[u8]) {
         roots: &["/src"],
     };
     use AnalysisFormat::{Checkstyle, Clippy, DetectSecrets, FileList, LizardCsv, Rubocop, Sarif};
-    for format in [Sarif, Checkstyle, Clippy, Rubocop, LizardCsv, DetectSecrets, FileList] {
+    for format in [
+        Sarif,
+        Checkstyle,
+        Clippy,
+        Rubocop,
+        LizardCsv,
+        DetectSecrets,
+        FileList,
+    ] {
         if let Ok(read) = findings::read(format, bytes, &source, &limits) {
-            assert!(read.value.iter().filter_map(|finding| finding.file.as_ref()).all(|path| !path.starts_with('/')));
+            assert!(
+                read.value
+                    .iter()
+                    .filter_map(|finding| finding.file.as_ref())
+                    .all(|path| !path.starts_with('/'))
+            );
         }
     }
     if let Ok(read) = facts::read(bytes, &limits) {
-        assert!(read.value.values().all(|value| value.is_finite() && *value >= 0.0));
+        assert!(
+            read.value
+                .values()
+                .all(|value| value.is_finite() && *value >= 0.0)
+        );
     }
 }
 
@@ -48,27 +74,70 @@ fn bombs_are_refused() {
     let limits = Limits::default();
     let deep = "<testsuite>".repeat(100_000);
     assert!(junit::read(deep.as_bytes(), &limits).is_err());
-    let attributes = format!("<testsuite {}/>", (0..1000).map(|i| format!("a{i}='1' ")).collect::<String>());
+    let attributes = format!(
+        "<testsuite {}/>",
+        (0..1000).map(|i| format!("a{i}='1' ")).collect::<String>()
+    );
     assert!(junit::read(attributes.as_bytes(), &limits).is_err());
     let laughs = "<!DOCTYPE l [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]><testsuite name='&b;'><testcase name='&b;'/></testsuite>";
-    assert_eq!(junit::read(laughs.as_bytes(), &limits).unwrap().value[0].name, "?");
+    assert_eq!(
+        junit::read(laughs.as_bytes(), &limits).unwrap().value[0].name,
+        "?"
+    );
     let large = vec![b' '; limits.bytes + 1];
     assert!(junit::read(&large, &limits).is_err());
     let json = "[".repeat(100_000);
     assert!(facts::read(json.as_bytes(), &limits).is_err());
     assert!(facts::read(br#"{"facts": {"a": 1e999}}"#, &limits).is_err());
-    assert_eq!(facts::read(br#"{"facts": {"a": -1}}"#, &limits).unwrap().value.len(), 0);
+    assert_eq!(
+        facts::read(br#"{"facts": {"a": -1}}"#, &limits)
+            .unwrap()
+            .value
+            .len(),
+        0
+    );
 }
 
 /// Text that looks like one of the formats for a while.
 fn lookalike() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
-        "<testsuites>", "<testsuite name=\"s\">", "<testcase name=\"a\" time=\"1e9\"", "/>", ">", "</testcase>", "<failure>",
-        "&#0;", "&lt;", "<![CDATA[", "]]>", "<!--", "-->", "<coverage>", "<class filename=\"/work/a\">", "<lines>",
-        "<line number=\"1\" hits=\"18446744073709551616\" condition-coverage=\"1% (9/0)\"/>", "SF:a\n", "DA:1,1\n", "DA:0,-1\n",
-        "BRDA:1,2,3,-\n", "end_of_record\n", "mode: set\n", "a/b/c/d.go:1.1,999999999.1 1 1\n", "{\"runs\":[{\"results\":[",
-        "{\"ruleId\":\"x\",\"message\":{\"text\":\"y\"}}", "]}]}", "{\"facts\":{\"a\":", "1}}", "\u{0}", "\u{202e}", "\"", "\n",
-        "<checkstyle>", "<file name=\"%2e%2e/x\">", "<error line=\"-1\"/>", "1,99,1,1,1,\"l\",\"f\",\"g\",\"h\",1,2\n",
+        "<testsuites>",
+        "<testsuite name=\"s\">",
+        "<testcase name=\"a\" time=\"1e9\"",
+        "/>",
+        ">",
+        "</testcase>",
+        "<failure>",
+        "&#0;",
+        "&lt;",
+        "<![CDATA[",
+        "]]>",
+        "<!--",
+        "-->",
+        "<coverage>",
+        "<class filename=\"/work/a\">",
+        "<lines>",
+        "<line number=\"1\" hits=\"18446744073709551616\" condition-coverage=\"1% (9/0)\"/>",
+        "SF:a\n",
+        "DA:1,1\n",
+        "DA:0,-1\n",
+        "BRDA:1,2,3,-\n",
+        "end_of_record\n",
+        "mode: set\n",
+        "a/b/c/d.go:1.1,999999999.1 1 1\n",
+        "{\"runs\":[{\"results\":[",
+        "{\"ruleId\":\"x\",\"message\":{\"text\":\"y\"}}",
+        "]}]}",
+        "{\"facts\":{\"a\":",
+        "1}}",
+        "\u{0}",
+        "\u{202e}",
+        "\"",
+        "\n",
+        "<checkstyle>",
+        "<file name=\"%2e%2e/x\">",
+        "<error line=\"-1\"/>",
+        "1,99,1,1,1,\"l\",\"f\",\"g\",\"h\",1,2\n",
     ]);
     prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
 }

@@ -9,9 +9,19 @@ fn check(xml: &str) -> String {
         Ok(read) => {
             let tests = read.value.iter().map(|test| {
                 let message = test.message.replace('\n', " / ");
-                format!("{:?} {} | {} | {} | {} ms | {message}", test.status, test.group, test.name, test.title, test.duration_ms)
+                format!(
+                    "{:?} {} | {} | {} | {} ms | {message}",
+                    test.status, test.group, test.name, test.title, test.duration_ms
+                )
             });
-            tests.chain(read.problems.into_iter().map(|problem| format!("problem: {problem}"))).collect::<Vec<_>>().join("\n")
+            tests
+                .chain(
+                    read.problems
+                        .into_iter()
+                        .map(|problem| format!("problem: {problem}")),
+                )
+                .collect::<Vec<_>>()
+                .join("\n")
         }
         Err(broken) => format!("broken: {broken}"),
     }
@@ -87,7 +97,10 @@ fn what_is_no_junit_is_broken() {
 #[test]
 fn utf_16_is_read() {
     let text = "<testsuite name=\"s\"><testcase name=\"ä\"/></testsuite>";
-    let bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let bytes: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(text.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
     let read = junit::read(&bytes, &Limits::default()).unwrap();
     assert_eq!(read.value[0].name, "ä");
 }

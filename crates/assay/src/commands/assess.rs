@@ -49,10 +49,15 @@ pub(crate) async fn assess(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Report> {
     let scratch = tempfile::tempdir().context("no temporary folder can be made")?;
-    let source: assay_git::Source = request.repository.parse().map_err(|error| crate::exit::Expected {
-        exit: crate::exit::Exit::BadConfiguration,
-        message: format!("{error} (hint: give a folder, or an https, http or ssh address without credentials)"),
-    })?;
+    let source: assay_git::Source = request
+        .repository
+        .parse()
+        .map_err(|error| crate::exit::Expected {
+            exit: crate::exit::Exit::BadConfiguration,
+            message: format!(
+                "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
+            ),
+        })?;
     let (began, started_at) = (Instant::now(), SystemTime::now());
     let seed = request.seed.unwrap_or_else(rand::random);
     // Ids and secrets never follow from the seed: a candidate may know it from an earlier report.
@@ -81,8 +86,14 @@ pub(crate) async fn assess(
     };
     let report = write(request, assessment, run)?;
     let score = &report.score;
-    events.tell(Event::RunScored { total: score.total, max: score.max, range: score.range });
-    events.tell(Event::RunFinished { duration_ms: report.run.duration_ms });
+    events.tell(Event::RunScored {
+        total: score.total,
+        max: score.max,
+        range: score.range,
+    });
+    events.tell(Event::RunFinished {
+        duration_ms: report.run.duration_ms,
+    });
     Ok(report)
 }
 
@@ -93,11 +104,23 @@ fn write(request: &Request<'_>, assessment: Assessment, run: RunInfo) -> anyhow:
         title: spec.title.clone(),
         digest: format!("sha256:{}", request.folder.digest),
     };
-    let images = assessment.images.into_iter().map(|(name, id)| (format!("image/{name}"), id));
-    let program = [("program/assay".to_owned(), format!("version {}", env!("CARGO_PKG_VERSION")))];
+    let images = assessment
+        .images
+        .into_iter()
+        .map(|(name, id)| (format!("image/{name}"), id));
+    let program = [(
+        "program/assay".to_owned(),
+        format!("version {}", env!("CARGO_PKG_VERSION")),
+    )];
     let digests: BTreeMap<String, String> = images.chain(program).collect();
-    let stored =
-        StoredEvidence::new(exercise, assessment.submission, run, assessment.evidence, digests, &assessment.raw);
+    let stored = StoredEvidence::new(
+        exercise,
+        assessment.submission,
+        run,
+        assessment.evidence,
+        digests,
+        &assessment.raw,
+    );
     evidence_files::write(request.out, &stored, &assessment.raw)?;
     Ok(report(request.folder, stored))
 }
@@ -105,7 +128,14 @@ fn write(request: &Request<'_>, assessment: Assessment, run: RunInfo) -> anyhow:
 /// The report of stored evidence under an exercise's present scoring.
 pub(crate) fn report(folder: &ExerciseFolder, stored: StoredEvidence) -> Report {
     let scorecard = scoring::score(&folder.spec, &stored.evidence);
-    Report::new(stored.exercise, stored.submission, stored.run, scorecard, &stored.evidence, stored.digests)
+    Report::new(
+        stored.exercise,
+        stored.submission,
+        stored.run,
+        scorecard,
+        &stored.evidence,
+        stored.digests,
+    )
 }
 
 fn environment(engine: &Engine) -> BTreeMap<String, String> {

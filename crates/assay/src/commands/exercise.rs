@@ -64,7 +64,9 @@ pub(crate) async fn run(
 
 fn lint(arguments: &Lint) -> anyhow::Result<Exit> {
     let folder = folders::exercise(&arguments.dir, arguments.runner_images.as_deref())?;
-    let mistakes = verify::read_solutions(&arguments.dir, &folder).err().unwrap_or_default();
+    let mistakes = verify::read_solutions(&arguments.dir, &folder)
+        .err()
+        .unwrap_or_default();
     if !mistakes.is_empty() {
         return Err(crate::exit::mistakes(&mistakes));
     }

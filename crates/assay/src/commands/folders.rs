@@ -15,10 +15,17 @@ pub(crate) fn runner_images(given: Option<&Path>, near: &Path) -> anyhow::Result
     }
     let near = std::path::absolute(near).context("the working directory is gone")?;
     let here = std::env::current_dir().context("the working directory is gone")?;
-    let found = near.ancestors().chain(here.ancestors()).map(|folder| folder.join(RUNNER_IMAGES)).find(|p| p.is_dir());
+    let found = near
+        .ancestors()
+        .chain(here.ancestors())
+        .map(|folder| folder.join(RUNNER_IMAGES))
+        .find(|p| p.is_dir());
     match found {
         Some(found) => Ok(found),
-        None => bail!("there is no folder {RUNNER_IMAGES} near {} (hint: name it with --runner-images)", near.display()),
+        None => bail!(
+            "there is no folder {RUNNER_IMAGES} near {} (hint: name it with --runner-images)",
+            near.display()
+        ),
     }
 }
 

@@ -53,7 +53,11 @@ pub(crate) async fn run(command: Command, engine: Option<&str>) -> anyhow::Resul
         Command::List => {
             for image in images::list(&engine).await? {
                 let mebibytes = image.size_bytes >> 20;
-                progress::say(&format!("{:<12} {mebibytes:>5} MiB  {}", image.name, image.tags.join(" ")));
+                progress::say(&format!(
+                    "{:<12} {mebibytes:>5} MiB  {}",
+                    image.name,
+                    image.tags.join(" ")
+                ));
             }
         }
         Command::Prune => {
@@ -66,11 +70,19 @@ pub(crate) async fn run(command: Command, engine: Option<&str>) -> anyhow::Resul
 
 async fn build(engine: &assay_sandbox::Engine, arguments: &Build) -> anyhow::Result<()> {
     let root = folders::runner_images(arguments.runner_images.as_deref(), Path::new("."))?;
-    let names = if arguments.names.is_empty() { all(&root)? } else { arguments.names.clone() };
+    let names = if arguments.names.is_empty() {
+        all(&root)?
+    } else {
+        arguments.names.clone()
+    };
     let extra_ca = run::read_ca(arguments.ca_bundle.as_deref())?;
     for name in names {
         let folder = ImageFolder::read(&root.join(&name))?;
-        let agent = if name == DRIVE_IMAGE { Some(drive_program(arguments)?) } else { None };
+        let agent = if name == DRIVE_IMAGE {
+            Some(drive_program(arguments)?)
+        } else {
+            None
+        };
         let options = BuildOptions {
             agent,
             extra_ca: extra_ca.clone(),
@@ -89,10 +101,16 @@ async fn build(engine: &assay_sandbox::Engine, arguments: &Build) -> anyhow::Res
         let built = images::build(engine, &folder, &options, &mut on_line).await;
         if built.is_err() && !arguments.verbose {
             let skip = said.len().saturating_sub(40);
-            said.iter().skip(skip).for_each(|line| progress::complain(line.trim_end()));
+            said.iter()
+                .skip(skip)
+                .for_each(|line| progress::complain(line.trim_end()));
         }
         let image = built.with_context(|| format!("the image {name} could not be built"))?;
-        progress::say(&format!("{name:<12} {} ({:.1} s)", image.tag, began.elapsed().as_secs_f64()));
+        progress::say(&format!(
+            "{name:<12} {} ({:.1} s)",
+            image.tag,
+            began.elapsed().as_secs_f64()
+        ));
     }
     Ok(())
 }
@@ -112,7 +130,9 @@ fn all(root: &Path) -> anyhow::Result<Vec<String>> {
 fn drive_program(arguments: &Build) -> anyhow::Result<Vec<u8>> {
     let path = match &arguments.drive {
         Some(given) => given.clone(),
-        None => std::env::current_exe().context("this program's own path is not known")?.with_file_name("assay-drive"),
+        None => std::env::current_exe()
+            .context("this program's own path is not known")?
+            .with_file_name("assay-drive"),
     };
     std::fs::read(&path).with_context(|| {
         format!(

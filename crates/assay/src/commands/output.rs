@@ -46,11 +46,17 @@ impl Format {
 /// Writes the report in these forms (all of them when none is named) and gives the files.
 pub(crate) fn write(report: &Report, out: &Path, formats: &[Format]) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    let formats = if formats.is_empty() { Format::value_variants() } else { formats };
+    let formats = if formats.is_empty() {
+        Format::value_variants()
+    } else {
+        formats
+    };
     let mut files = Vec::new();
     for format in formats {
         let path = out.join(format.file());
-        let text = format.render(report).with_context(|| format!("{} cannot be rendered", path.display()))?;
+        let text = format
+            .render(report)
+            .with_context(|| format!("{} cannot be rendered", path.display()))?;
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         files.push(path);
     }
@@ -59,22 +65,38 @@ pub(crate) fn write(report: &Report, out: &Path, formats: &[Format]) -> anyhow::
 
 /// A stored report.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
-    let path = if path.is_dir() { path.join(Format::Json.file()) } else { path.to_owned() };
+    let path = if path.is_dir() {
+        path.join(Format::Json.file())
+    } else {
+        path.to_owned()
+    };
     let text = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let report: Report =
         serde_json::from_slice(&text).with_context(|| format!("{} is not a report", path.display()))?;
     if report.schema_version != assay_core::report::SCHEMA_VERSION {
-        anyhow::bail!("{} has version {}, which this program does not know", path.display(), report.schema_version);
+        anyhow::bail!(
+            "{} has version {}, which this program does not know",
+            path.display(),
+            report.schema_version
+        );
     }
     Ok(report)
 }
 
 /// The score, by category, with the reason of every lost point.
 pub(crate) fn summary(report: &Report) -> String {
-    let mut text = format!("Score {} of {}", points(report.score.total), points(report.score.max));
+    let mut text = format!(
+        "Score {} of {}",
+        points(report.score.total),
+        points(report.score.max)
+    );
     let [low, high] = report.score.range;
     if low < high {
-        text += &format!(" (between {} and {}: some lines were not scored)", points(low), points(high));
+        text += &format!(
+            " (between {} and {}: some lines were not scored)",
+            points(low),
+            points(high)
+        );
     }
     match report.score.gate {
         Some(true) => text += ". Gate passed",
@@ -82,11 +104,21 @@ pub(crate) fn summary(report: &Report) -> String {
         None => (),
     }
     for category in &report.categories {
-        text += &format!("\n  {:<18} {:>6} of {}", category.title, points(category.score), points(category.max));
+        text += &format!(
+            "\n  {:<18} {:>6} of {}",
+            category.title,
+            points(category.score),
+            points(category.max)
+        );
         for line in &category.lines {
             match line.points {
                 Some(got) if got < line.max => {
-                    text += &format!("\n      -{:<5} {}: {}", points(line.max - got), line.title, line.reason);
+                    text += &format!(
+                        "\n      -{:<5} {}: {}",
+                        points(line.max - got),
+                        line.title,
+                        line.reason
+                    );
                 }
                 Some(_) => (),
                 None => text += &format!("\n      ?{:<5} {}: {}", points(line.max), line.title, line.reason),

@@ -22,8 +22,16 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let report = output::read(&arguments.report)?;
-    let own = if arguments.report.is_dir() { Some(arguments.report.as_path()) } else { arguments.report.parent() };
-    let out = arguments.out.as_deref().or(own).unwrap_or_else(|| std::path::Path::new("."));
+    let own = if arguments.report.is_dir() {
+        Some(arguments.report.as_path())
+    } else {
+        arguments.report.parent()
+    };
+    let out = arguments
+        .out
+        .as_deref()
+        .or(own)
+        .unwrap_or_else(|| std::path::Path::new("."));
     for file in output::write(&report, out, &arguments.format)? {
         progress::say(&format!("wrote {}", file.display()));
     }

@@ -30,7 +30,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
     let stored = evidence_files::read(&arguments.out)?;
     if stored.exercise.slug != folder.spec.slug {
-        anyhow::bail!("the evidence is of {}, the exercise is {}", stored.exercise.slug, folder.spec.slug);
+        anyhow::bail!(
+            "the evidence is of {}, the exercise is {}",
+            stored.exercise.slug,
+            folder.spec.slug
+        );
     }
     let before = output::read(&arguments.out)?;
     let after = assess::report(&folder, stored);
@@ -49,7 +53,10 @@ fn difference(before: &Report, after: &Report) -> String {
     let lines = |report: &Report| -> Vec<(String, Option<f64>, f64)> {
         let named = report.categories.iter().flat_map(|category| {
             let name = category.id.name();
-            category.lines.iter().map(move |line| (format!("{name}/{}", line.id), line.points, line.max))
+            category
+                .lines
+                .iter()
+                .map(move |line| (format!("{name}/{}", line.id), line.points, line.max))
         });
         named.collect()
     };
@@ -61,7 +68,12 @@ fn difference(before: &Report, after: &Report) -> String {
             Some(line) if line.1 == *points && line.2 == *max => (),
             Some(line) => {
                 n_changed += 1;
-                text += &format!("\n  {name}: {} of {} -> {} of {max}", shown(line.1), line.2, shown(*points));
+                text += &format!(
+                    "\n  {name}: {} of {} -> {} of {max}",
+                    shown(line.1),
+                    line.2,
+                    shown(*points)
+                );
             }
             None => {
                 n_changed += 1;
@@ -69,9 +81,16 @@ fn difference(before: &Report, after: &Report) -> String {
             }
         }
     }
-    for (name, points, max) in old.iter().filter(|line| !new.iter().any(|other| other.0 == line.0)) {
+    for (name, points, max) in old
+        .iter()
+        .filter(|line| !new.iter().any(|other| other.0 == line.0))
+    {
         n_changed += 1;
         text += &format!("\n  {name}: gone, was {} of {max}", shown(*points));
     }
-    if n_changed == 0 { text + "\n  no line changed" } else { text }
+    if n_changed == 0 {
+        text + "\n  no line changed"
+    } else {
+        text
+    }
 }

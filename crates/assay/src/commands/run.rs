@@ -106,14 +106,25 @@ fn only_track(folder: &assay_engine::ExerciseFolder) -> anyhow::Result<String> {
         (Some(only), None) => Ok(only.clone()),
         _ => {
             let all: Vec<&str> = folder.spec.tracks.keys().map(String::as_str).collect();
-            let message = format!("the exercise has several tracks; name one with --track: {}", all.join(", "));
-            Err(Expected { exit: Exit::BadConfiguration, message }.into())
+            let message = format!(
+                "the exercise has several tracks; name one with --track: {}",
+                all.join(", ")
+            );
+            Err(Expected {
+                exit: Exit::BadConfiguration,
+                message,
+            }
+            .into())
         }
     }
 }
 
 /// The bytes of a CA bundle.
 pub(crate) fn read_ca(path: Option<&std::path::Path>) -> anyhow::Result<Option<Vec<u8>>> {
-    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
-    path.filter(|path| !path.as_os_str().is_empty()).map(read).transpose()
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+    };
+    path.filter(|path| !path.as_os_str().is_empty())
+        .map(read)
+        .transpose()
 }

@@ -45,8 +45,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         let text = serde_json::to_string_pretty(&schema)? + "\n";
         if arguments.check {
             if std::fs::read_to_string(&path).unwrap_or_default() != text {
-                let message = format!("{} is not fresh (hint: run `assay exercise schema`)", path.display());
-                return Err(ExpectedError { exit: Exit::BadConfiguration, message }.into());
+                let message = format!(
+                    "{} is not fresh (hint: run `assay exercise schema`)",
+                    path.display()
+                );
+                return Err(ExpectedError {
+                    exit: Exit::BadConfiguration,
+                    message,
+                }
+                .into());
             }
         } else {
             std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;

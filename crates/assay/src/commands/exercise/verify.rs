@@ -72,7 +72,9 @@ pub(crate) async fn run(
     let mut n_failed = 0;
     for solution in &chosen {
         let out = out.join(&solution.track).join(&solution.name);
-        let repository = temporary.path().join(format!("{}-{}.git", solution.track, solution.name));
+        let repository = temporary
+            .path()
+            .join(format!("{}-{}.git", solution.track, solution.name));
         assay_git::solution::materialise(&arguments.dir, &solution.track, &solution.name, &repository)?;
         let request = Request {
             folder: &folder,
@@ -95,7 +97,11 @@ pub(crate) async fn run(
         n_failed += usize::from(!misses.is_empty());
     }
     progress::say(&format!("{} passed, {n_failed} failed", chosen.len() - n_failed));
-    Ok(if n_failed == 0 { Exit::Done } else { Exit::GateFailed })
+    Ok(if n_failed == 0 {
+        Exit::Done
+    } else {
+        Exit::GateFailed
+    })
 }
 
 /// All solutions of all tracks, the bare templates first.
@@ -103,7 +109,11 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
     let mut mistakes = Vec::new();
     let mut solutions = Vec::new();
     for track in folder.spec.tracks.keys() {
-        solutions.push(Solution { track: track.clone(), name: "template".into(), bands: template_bands() });
+        solutions.push(Solution {
+            track: track.clone(),
+            name: "template".into(),
+            bands: template_bands(),
+        });
         let root = dir.join("solutions").join(track);
         let mut names: Vec<String> = std::fs::read_dir(&root)
             .into_iter()
@@ -115,7 +125,11 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
         names.sort();
         if !names.iter().any(|name| name == REFERENCE) {
             let hint = "every track needs a reference solution";
-            mistakes.push(Mistake::of_file(&root.display().to_string(), "has no folder `reference`", hint));
+            mistakes.push(Mistake::of_file(
+                &root.display().to_string(),
+                "has no folder `reference`",
+                hint,
+            ));
         }
         for name in names {
             let path = root.join(&name).join("expected.yaml");
@@ -124,16 +138,35 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
                 if name == REFERENCE {
                     bands.total.min = bands.total.min.max(REFERENCE_AT_LEAST);
                 }
-                solutions.push(Solution { track: track.clone(), name, bands });
+                solutions.push(Solution {
+                    track: track.clone(),
+                    name,
+                    bands,
+                });
             }
         }
     }
-    if mistakes.is_empty() { Ok(solutions) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(solutions)
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn template_bands() -> Bands {
-    let total = Band { min: 0.0, max: TEMPLATE_AT_MOST };
-    Bands { total, correctness: None, tests: None, latency: None, security: None, style: None, documentation: None }
+    let total = Band {
+        min: 0.0,
+        max: TEMPLATE_AT_MOST,
+    };
+    Bands {
+        total,
+        correctness: None,
+        tests: None,
+        latency: None,
+        security: None,
+        style: None,
+        documentation: None,
+    }
 }
 
 fn choose(all: Vec<Solution>, globs: &[String]) -> anyhow::Result<Vec<Solution>> {
@@ -142,24 +175,43 @@ fn choose(all: Vec<Solution>, globs: &[String]) -> anyhow::Result<Vec<Solution>>
     }
     let mut matchers = Vec::new();
     for glob in globs {
-        matchers.push(Glob::new(glob).with_context(|| format!("`{glob}` is not a glob"))?.compile_matcher());
+        matchers.push(
+            Glob::new(glob)
+                .with_context(|| format!("`{glob}` is not a glob"))?
+                .compile_matcher(),
+        );
     }
-    let chosen: Vec<Solution> =
-        all.into_iter().filter(|solution| matchers.iter().any(|glob| glob.is_match(solution.path()))).collect();
+    let chosen: Vec<Solution> = all
+        .into_iter()
+        .filter(|solution| matchers.iter().any(|glob| glob.is_match(solution.path())))
+        .collect();
     anyhow::ensure!(!chosen.is_empty(), "no solution matches");
     Ok(chosen)
 }
 
 fn scorecard(report: &Report) -> Scorecard {
-    Scorecard { score: report.score.clone(), categories: report.categories.clone() }
+    Scorecard {
+        score: report.score.clone(),
+        categories: report.categories.clone(),
+    }
 }
 
 fn row(solution: &Solution, report: &Report, misses: &[String]) -> String {
-    let verdict = if misses.is_empty() { "as expected" } else { "NOT AS EXPECTED" };
+    let verdict = if misses.is_empty() {
+        "as expected"
+    } else {
+        "NOT AS EXPECTED"
+    };
     let percents: Vec<String> = report
         .categories
         .iter()
-        .map(|category| format!("{} {:.0} %", category.id.name(), 100.0 * category.score / category.max.max(0.01)))
+        .map(|category| {
+            format!(
+                "{} {:.0} %",
+                category.id.name(),
+                100.0 * category.score / category.max.max(0.01)
+            )
+        })
         .collect();
     let seconds = report.run.duration_ms as f64 / 1000.0;
     let mut row = format!(

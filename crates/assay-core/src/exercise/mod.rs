@@ -1,0 +1,206 @@
+//! `exercise.yaml`: what an exercise asks for, how it is checked and how points are given.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Bytes, Span};
+
+mod lint;
+mod scoring;
+
+pub use scoring::{
+    Category, CategoryId, CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, LineRule,
+    RatioRule, ScaledBy, Scoring, TestsRule,
+};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exercise {
+    /// Version of this file format: 1.
+    pub version: u32,
+    /// Name in URLs and folders: lower-case letters, digits and hyphens.
+    pub slug: String,
+    /// Title for people.
+    pub title: String,
+    /// What the candidate builds, in a sentence.
+    #[serde(default)]
+    pub summary: String,
+    /// Language ways through the exercise, by name.
+    pub tracks: BTreeMap<String, Track>,
+    /// Databases and caches beside the candidate's service: names of folders in runner-images.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// The candidate's service.
+    pub app: App,
+    /// Whether a candidate may override build, start and test commands in `assay.yaml`. Default: no.
+    #[serde(default)]
+    pub overrides: bool,
+    /// The boxes of the plan, in the order of the report.
+    pub checks: Vec<Check>,
+    /// How evidence becomes points.
+    pub scoring: Scoring,
+    /// What counts as a submission.
+    #[serde(default)]
+    pub submission: Submission,
+}
+
+/// One language way through an exercise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Track {
+    /// Folder in runner-images with the image and the commands.
+    pub toolchain: String,
+}
+
+/// The candidate's service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// TCP port that it must listen on, on 0.0.0.0. Given to it as `PORT`.
+    pub port: u16,
+    /// Its environment. `${secret}` becomes a random text of the run.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// When it counts as ready.
+    pub ready: Ready,
+    /// How long it may take to end after SIGTERM. Default 10 s.
+    #[serde(default = "ten_seconds")]
+    pub stop_grace: Span,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A readiness probe over HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// Path that answers 200 once the service is ready.
+    pub path: String,
+    /// How long it may take from the start. Default 30 s.
+    #[serde(default = "thirty_seconds")]
+    pub timeout: Span,
+}
+
+/// What candidate code may use. The operator's limits cap these.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory without swap; beyond it the container is killed. Default 512 MiB.
+    pub memory: Bytes,
+    /// Processor cores. Default 1.
+    pub cpus: f64,
+    /// Processes and threads. Default 256.
+    pub pids: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Bytes::mebibytes(512),
+            cpus: 1.0,
+            pids: 256,
+        }
+    }
+}
+
+/// Kind of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckKind {
+    /// Dependencies and build.
+    Build,
+    /// Linters, formatters, complexity, duplication, history and documentation.
+    Style,
+    /// The candidate's own tests with coverage.
+    Unit,
+    /// The exercise's hidden tests against the running service.
+    Integration,
+    /// Load and latency of the running service.
+    Load,
+    /// Static analysis, secrets, and probing of the running service.
+    Security,
+}
+
+/// Who may see the details of a check besides the interviewers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// The candidate sees everything.
+    #[default]
+    Visible,
+    /// The candidate sees counts and points.
+    Summary,
+    /// The candidate sees that the check exists.
+    Hidden,
+}
+
+/// One box of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Name, unique in the exercise.
+    pub id: String,
+    /// What it does.
+    pub kind: CheckKind,
+    /// How long it may take in all; beyond it, it is stopped.
+    pub timeout: Span,
+    /// Who may see its details. Default: the candidate too.
+    #[serde(default)]
+    pub visibility: Visibility,
+    /// `build` only: package registries that may be reached, by host name. None: no network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<String>,
+    /// `integration` only: folder with the hidden tests, within the exercise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<String>,
+    /// `load` and `security`: the plan's file, within the exercise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// What its containers with candidate code may use, where that differs from `app.limits`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// What counts as a submission.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// Every push, or only tags. Default: every push.
+    #[serde(default)]
+    pub on: SubmitOn,
+    /// How many submissions are checked. None: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+}
+
+/// When a push is a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SubmitOn {
+    /// Every push of the default branch.
+    #[default]
+    Push,
+    /// Only pushed tags.
+    Tag,
+}
+
+fn ten_seconds() -> Span {
+    Span::seconds(10)
+}
+
+fn thirty_seconds() -> Span {
+    Span::seconds(30)
+}
+
+/// Lower-case letters, digits and hyphens, starting with a letter, at most 64.
+pub fn is_slug(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
