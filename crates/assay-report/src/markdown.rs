@@ -1,11 +1,166 @@
-//! Markdown.
+//! Markdown for a comment on a change or for a mail: short, and inert whatever the candidate wrote.
 
+use assay_core::evidence::TestStatus;
 use assay_core::report::Report;
+use assay_core::scoring::CategoryScore;
+
+use crate::html::lost_lines;
+use crate::number;
+use crate::state;
+use crate::text;
+
+/// Most lines of one list.
+const MAX_ROWS: usize = 12;
 
 pub(crate) fn render(report: &Report) -> String {
-    let mut text = format!("# {}: {} of {}\n", report.exercise.title, report.score.total, report.score.max);
-    for category in &report.categories {
-        text += &format!("\n{}: {} of {}", category.title, category.score, category.max);
+    let parts = [headline(report), categories(report), lost(report), tests(report), faults(report), footer(report)];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n\n") + "\n"
+}
+
+fn headline(report: &Report) -> String {
+    let score = &report.score;
+    let [lowest, highest] = score.range;
+    let gate = state::of_gate(score.gate, highest > lowest).word;
+    let mut text = format!(
+        "## {}: {} of {}\n\n**{gate}.**",
+        escape(&report.exercise.title),
+        number::points(score.total),
+        number::points(score.max)
+    );
+    if highest > lowest {
+        text += &format!(
+            " Not everything could be scored; the full score lies between {} and {}.",
+            number::points(lowest),
+            number::points(highest)
+        );
+    }
+    let submission = &report.submission;
+    let commit: String = submission.commit.chars().take(12).collect();
+    text + &format!(" Commit {} ({}), track {}.", code(&commit), code(&submission.subject), escape(&submission.track))
+}
+
+fn categories(report: &Report) -> String {
+    if report.categories.is_empty() {
+        return String::new();
+    }
+    let row = |category: &CategoryScore| {
+        let open: f64 = category.lines.iter().filter(|line| line.points.is_none()).map(|line| line.max).sum();
+        let open = if open > 0.0 { format!("{} not scored", number::points(open)) } else { String::new() };
+        let band = crate::html::band(category).word;
+        format!(
+            "| {} | {} of {} | {band} | {open} |",
+            escape(&category.title),
+            number::points(category.score),
+            number::points(category.max)
+        )
+    };
+    let rows: Vec<String> = report.categories.iter().map(row).collect();
+    format!("| Category | Points | | |\n| --- | ---: | --- | --- |\n{}", rows.join("\n"))
+}
+
+fn lost(report: &Report) -> String {
+    let lost = lost_lines(report);
+    if lost.is_empty() {
+        return "Nothing cost points.".into();
+    }
+    let rows = lost.iter().take(MAX_ROWS).map(|(points, category, line)| {
+        format!(
+            "- **−{}** {}: {}. {}",
+            number::points(*points),
+            escape(&category.title),
+            escape(&line.title),
+            escape(&line.reason)
+        )
+    });
+    let rows: Vec<String> = rows.collect();
+    format!("### What cost points\n\n{}{}", rows.join("\n"), and_more(lost.len()))
+}
+
+fn tests(report: &Report) -> String {
+    let mut rows = Vec::new();
+    for check in &report.checks {
+        let of_check = || report.tests.iter().filter(|test| test.check == check.id);
+        let count = |status: TestStatus| of_check().filter(|test| test.test.status == status).count();
+        let n_tests = of_check().count();
+        let states = [TestStatus::Failed, TestStatus::Broken, TestStatus::Skipped];
+        let bad: Vec<String> = states
+            .into_iter()
+            .filter(|status| count(*status) > 0)
+            .map(|status| format!("{} {}", count(status), state::of_test(status).word.to_lowercase()))
+            .collect();
+        if !bad.is_empty() {
+            let kind = if of_check().any(|test| test.self_reported) { "own" } else { "hidden" };
+            rows.push(format!("- {} of {} ({})", bad.join(", "), number::count(n_tests, &format!("{kind} test")), escape(&check.id)));
+        }
+    }
+    if rows.is_empty() { String::new() } else { format!("### Tests that did not pass\n\n{}", rows.join("\n")) }
+}
+
+fn faults(report: &Report) -> String {
+    let mut rows = Vec::new();
+    for check in &report.checks {
+        rows.extend(check.fault.iter().map(|fault| format!("- {}: {}", escape(&check.id), escape(&fault.message))));
+        rows.extend(check.partial_faults.iter().map(|(part, fault)| {
+            format!("- {}, {}: {}", escape(&check.id), escape(part), escape(&fault.message))
+        }));
+    }
+    let n = rows.len();
+    rows.truncate(MAX_ROWS);
+    if rows.is_empty() { String::new() } else { format!("### What stopped\n\n{}{}", rows.join("\n"), and_more(n)) }
+}
+
+fn footer(report: &Report) -> String {
+    format!("<sub>Assay, run {}, {}</sub>", escape(&report.run.id), number::wall_time(report.run.duration_ms))
+}
+
+fn and_more(n: usize) -> String {
+    if n > MAX_ROWS { format!("\n- … and {} more", n - MAX_ROWS) } else { String::new() }
+}
+
+/// Prose that stays prose: no markup, no HTML, no link, and no mention of a person, an issue or a team.
+fn escape(prose: &str) -> String {
+    let mut text = String::new();
+    for c in text::line(prose).chars() {
+        match c {
+            '&' => text.push_str("&amp;"),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' | '$' => text.extend(['\\', c]),
+            // Forges look for these in the finished text, where no escape is left; a zero-width space stops them.
+            '@' | '#' | ':' | '/' => text.extend([c, '\u{200b}']),
+            'w' | 'W' if text.ends_with(['w', 'W']) => text.extend(['\u{200b}', c]),
+            _ => text.push(c),
+        }
     }
     text
+}
+
+/// A code span, in which a forge sees neither markup nor mentions.
+fn code(words: &str) -> String {
+    let words = text::line(words).replace('`', "'").replace('|', "¦");
+    let words = words.trim();
+    if words.is_empty() { "–".into() } else { format!("`{words}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_inert() {
+        let cases = [
+            ("<b>a</b>", "&lt;b&gt;a&lt;/\u{200b}b&gt;"),
+            ("a|b", "a\\|b"),
+            ("[x](y)", "\\[x\\](y)"),
+            ("@all", "@\u{200b}all"),
+            ("https://x", "https:\u{200b}/\u{200b}/\u{200b}x"),
+            ("www.x", "w\u{200b}w\u{200b}w.x"),
+            ("50 %", "50 %"),
+        ];
+        for (prose, inert) in cases {
+            assert_eq!(escape(prose), inert, "{prose}");
+        }
+        assert_eq!(code("a`b|c"), "`a'b¦c`");
+    }
 }

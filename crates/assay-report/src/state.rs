@@ -1,0 +1,126 @@
+//! States and bands: each has a word, a shape and a colour, so that none of the three has to be seen.
+
+use askama::Template;
+use assay_core::evidence::{Level, TestStatus};
+use assay_core::exercise::{CategoryId, CheckKind};
+use assay_core::report::{CheckReport, CheckStatus, Report};
+
+/// From this share of the points on a score is strong.
+pub(crate) const STRONG: f64 = 0.9;
+/// From this share of the points on a score is solid.
+pub(crate) const SOLID: f64 = 0.5;
+
+/// A state as the page shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Template)]
+#[template(path = "mark.html", whitespace = "suppress")]
+pub(crate) struct Mark {
+    /// For people.
+    pub(crate) word: &'static str,
+    /// Name of the shape, `#i-…` in the page.
+    pub(crate) icon: &'static str,
+    /// Name of the colour, `.c-…` in the style sheet.
+    pub(crate) color: &'static str,
+}
+
+impl askama::filters::HtmlSafe for Mark {}
+
+const fn mark(word: &'static str, icon: &'static str, color: &'static str) -> Mark {
+    Mark { word, icon, color }
+}
+
+/// How a check ended. A measurement that must not be used says nothing, whatever its numbers are.
+pub(crate) fn status_of(check: &CheckReport, report: &Report) -> CheckStatus {
+    let is_invalid = check.kind == CheckKind::Load && report.load.as_ref().is_some_and(|load| !load.invalid.is_empty());
+    match check.status {
+        CheckStatus::Failed | CheckStatus::Passed if is_invalid && check.fault.is_none() => CheckStatus::NotScored,
+        status => status,
+    }
+}
+
+/// The mark of a check.
+pub(crate) fn of_check(status: CheckStatus) -> Mark {
+    match status {
+        CheckStatus::Passed => mark("Passed", "pass", "pass"),
+        CheckStatus::Failed => mark("Failed", "fail", "fail"),
+        CheckStatus::NotScored => mark("Not scored", "none", "muted"),
+    }
+}
+
+/// The mark of a test.
+pub(crate) fn of_test(status: TestStatus) -> Mark {
+    match status {
+        TestStatus::Passed => mark("Passed", "pass", "pass"),
+        TestStatus::Skipped => mark("Skipped", "skip", "muted"),
+        TestStatus::Failed => mark("Failed", "fail", "fail"),
+        TestStatus::Broken => mark("Broken", "warn", "warn"),
+    }
+}
+
+/// The mark of a finding.
+pub(crate) fn of_level(level: Level) -> Mark {
+    match level {
+        Level::Error => mark("Error", "fail", "fail"),
+        Level::Warning => mark("Warning", "warn", "warn"),
+        Level::Note => mark("Note", "note", "info"),
+    }
+}
+
+/// The mark of a condition.
+pub(crate) fn of_condition(holds: bool) -> Mark {
+    if holds { mark("Met", "pass", "pass") } else { mark("Not met", "fail", "fail") }
+}
+
+/// The mark of the exercise's gate.
+pub(crate) fn of_gate(gate: Option<bool>, open: bool) -> Mark {
+    match gate {
+        Some(true) => mark("Gate passed", "pass", "pass"),
+        Some(false) => mark("Gate failed", "fail", "fail"),
+        None if open => mark("Gate open", "none", "muted"),
+        None => mark("No gate", "none", "muted"),
+    }
+}
+
+/// The band of a score whose lowest and highest possible shares (0 to 1) are these.
+pub(crate) fn of_share(lowest: f64, highest: f64) -> Mark {
+    let band = |share: f64| match share {
+        share if share >= STRONG => mark("Strong", "strong", "pass"),
+        share if share >= SOLID => mark("Solid", "solid", "warn"),
+        _ => mark("Weak", "weak", "fail"),
+    };
+    let (low, high) = (band(lowest), band(highest));
+    if low == high { low } else { mark("Open", "none", "muted") }
+}
+
+/// The bands with their limits, for the legend.
+pub(crate) fn legend() -> [(Mark, &'static str); 4] {
+    [
+        (of_share(1.0, 1.0), "90 % of the points or more"),
+        (of_share(SOLID, SOLID), "50 % or more"),
+        (of_share(0.0, 0.0), "less than 50 %"),
+        (of_share(0.0, 1.0), "too much was not scored to say"),
+    ]
+}
+
+/// A category's name for people.
+pub(crate) fn category(id: CategoryId) -> &'static str {
+    match id {
+        CategoryId::Correctness => "Correctness",
+        CategoryId::Tests => "Own tests",
+        CategoryId::Latency => "Latency",
+        CategoryId::Security => "Security",
+        CategoryId::Style => "Style",
+        CategoryId::Documentation => "Documentation",
+    }
+}
+
+/// A check's kind for people.
+pub(crate) fn kind(kind: CheckKind) -> &'static str {
+    match kind {
+        CheckKind::Build => "Dependencies and build",
+        CheckKind::Style => "Style and documentation",
+        CheckKind::Unit => "Own tests with coverage",
+        CheckKind::Integration => "Hidden tests",
+        CheckKind::Load => "Load and latency",
+        CheckKind::Security => "Security",
+    }
+}
