@@ -11,6 +11,8 @@ use super::request::{Credential, User, Wire};
 
 /// Longest request or answer in a report, characters.
 const EXCERPT_CHARS: usize = 800;
+/// Longest request body in a report, bytes.
+const BODY_BYTES: usize = 300;
 
 /// One request that was sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +150,11 @@ impl Exchange {
             Credential::User(User::B) => "(token of user B)\n".to_owned(),
             Credential::Forged(forgery) => format!("(forged token: {forgery})\n"),
         };
-        let body = String::from_utf8_lossy(&self.wire.body);
+        let sent = &self.wire.body;
+        let mut body = String::from_utf8_lossy(&sent[..sent.len().min(BODY_BYTES)]).into_owned();
+        if sent.len() > BODY_BYTES {
+            body.push_str(&format!("… ({} bytes)", sent.len()));
+        }
         let request = format!(
             "{} {}\n{credential}{}\n{body}",
             self.wire.method,

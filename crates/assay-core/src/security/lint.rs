@@ -64,6 +64,15 @@ impl Lint for SecurityPlan {
                 "use 1 to 4",
             ));
         }
+        let delay_ms = self.limits.delay.as_millis();
+        if !(100..=5_000).contains(&delay_ms) || self.limits.request.as_millis() < 3 * delay_ms {
+            let hint = "use 100ms to 5s, and give a request at least three times as long";
+            problems.push(Problem::new(
+                "limits.delay",
+                "cannot be told from an ordinary answer",
+                hint,
+            ));
+        }
         problems
     }
 }

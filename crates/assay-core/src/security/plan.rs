@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::contract::Contract;
 use super::operation::Operation;
 use super::request::{Body, Credential, Request};
 use super::rule::Rule;
@@ -45,6 +46,29 @@ pub struct SecurityPlan {
     /// How long and how much.
     #[serde(default)]
     pub limits: Limits,
+}
+
+impl SecurityPlan {
+    /// The operations that the plan names and the contract lacks.
+    pub fn unknown_operations(&self, contract: &Contract) -> Vec<&Operation> {
+        let object = self.object.iter().flat_map(|object| {
+            [&object.create.operation, &object.read]
+                .into_iter()
+                .chain(object.reach.iter().map(|step| &step.operation))
+        });
+        let before = self.requests.values().flat_map(|request| &request.before);
+        let steps = self
+            .users
+            .r#become
+            .iter()
+            .chain(before)
+            .map(|step| &step.operation);
+        let excluded = self.exclude.iter().map(|exclusion| &exclusion.operation);
+        let named = steps.chain(object).chain(self.requests.keys()).chain(excluded);
+        named
+            .filter(|operation| contract.find(operation).is_none())
+            .collect()
+    }
 }
 
 /// A database whose SQL dialect is probed.

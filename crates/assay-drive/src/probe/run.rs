@@ -28,6 +28,9 @@ const SHOWN_PER_CASE: usize = 6;
 /// Decided probes between two progress messages.
 const PROGRESS_EVERY: usize = 50;
 
+/// The variant of what is looked for in every answer.
+const IN_PASSING: &str = "seen in passing";
+
 /// The job makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JobError {
@@ -37,6 +40,8 @@ pub(super) enum JobError {
     Contract(#[from] ContractError),
     #[error("`{0}` is not of the form http://127.0.0.1:8080")]
     BaseUrl(String),
+    #[error("the plan names `{0}`, which is not in the contract")]
+    UnknownOperation(Operation),
     #[error("nobody reads the results: {0}")]
     Unheard(#[from] io::Error),
 }
@@ -52,6 +57,9 @@ pub(super) async fn run(
 ) -> Result<ProbeReport, JobError> {
     let started = Instant::now();
     let contract = Contract::read(&job.contract)?;
+    if let Some(unknown) = job.plan.unknown_operations(&contract).first() {
+        return Err(JobError::UnknownOperation((*unknown).clone()));
+    }
     let ProbePlan { baselines, probes } = plan(&contract, &job.plan, job.seed);
     let limits = &job.plan.limits;
     let client = Client::new(&job.base_url, limits.request.as_duration().min(LONGEST_WAIT))
@@ -64,48 +72,41 @@ pub(super) async fn run(
         .cloned();
 
     let watch = Watch::new(limits, started, key.clone());
-    let mut problems = Vec::new();
-    let session = Session::begin(&client, &job.plan, key, job.seed, &|exchange: &Exchange| {
-        watch.record(exchange)
-    })
-    .await;
-    let (working, session) = match session {
-        Ok(session) => {
-            watch.learn(&session);
-            let prober = Prober {
-                client,
-                session,
-                watch,
-                gate: RwLock::new(()),
-            };
-            let working = prober.baselines(&baselines, &mut problems).await;
-            (working, Some(Rc::new(prober)))
-        }
+    let record = |exchange: &Exchange| watch.record(exchange);
+    let session = match Session::begin(&client, &job.plan, key, job.seed, &record).await {
+        Ok(session) => session,
         Err(error) => {
-            problems.push(sentence(&error.to_string()));
-            (BTreeMap::new(), None)
+            let problem = sentence(&error.to_string());
+            let undecided = inconclusive(problem.clone());
+            let cases = probes.iter().map(|probe| case(probe, "", &undecided)).collect();
+            return Ok(report(job, &watch, started, vec![problem], cases));
         }
     };
-    let Some(prober) = session else {
-        let reason = problems[0].clone();
-        let cases = probes
-            .iter()
-            .map(|probe| case(probe, "", &inconclusive(reason.clone())))
-            .collect();
-        return Ok(report(job, 2, started, problems, cases));
-    };
-    let cases = prober
-        .clone()
+    watch.learn(&session);
+    let prober = Rc::new(Prober {
+        client,
+        session,
+        watch,
+        gate: RwLock::new(()),
+    });
+    let working = prober.baselines(&baselines).await;
+    let broken = working
+        .iter()
+        .filter_map(|(operation, outcome)| Some((operation, outcome.as_ref().err()?)));
+    let mut problems: Vec<_> = broken
+        .map(|(operation, problem)| format!("{operation} is not judged: {problem}."))
+        .collect();
+    let mut cases = Rc::clone(&prober)
         .all(probes, &working, limits.concurrency, say)
         .await?;
     problems.extend(prober.watch.exhausted().map(|problem| sentence(&problem)));
-    let cases = prober.watch.finish(cases);
-    Ok(report(job, prober.watch.sent.get(), started, problems, cases))
+    cases.extend(prober.watch.seen_in_passing());
+    Ok(report(job, &prober.watch, started, problems, cases))
 }
 
 fn report(
     job: &ProbeJob,
-    requests: u32,
+    watch: &Watch,
     started: Instant,
     problems: Vec<String>,
     cases: Vec<ProbeCase>,
@@ -114,7 +115,7 @@ fn report(
     ProbeReport {
         version: 1,
         seed: job.seed,
-        requests,
+        requests: watch.sent.get(),
         elapsed_ms,
         problems,
         cases,
@@ -131,19 +132,14 @@ struct Prober {
 }
 
 impl Prober {
-    /// The operations whose valid request is answered as the contract says.
+    /// For each operation, whether its valid request is answered as the contract says, and if not, why.
     async fn baselines(
         &self,
         baselines: &BTreeMap<Operation, Vec<Step>>,
-        problems: &mut Vec<String>,
     ) -> BTreeMap<Operation, Result<(), String>> {
         let mut working = BTreeMap::new();
         for (operation, steps) in baselines {
-            let outcome = self.valid(steps).await;
-            if let Err(problem) = &outcome {
-                problems.push(format!("{operation} is not judged: {problem}."));
-            }
-            working.insert(operation.clone(), outcome);
+            working.insert(operation.clone(), self.valid(steps).await);
         }
         working
     }
@@ -356,7 +352,7 @@ impl Watch {
                     rule,
                     operation: operation.to_string(),
                     input: String::new(),
-                    variant: "seen in passing".to_owned(),
+                    variant: IN_PASSING.to_owned(),
                     verdict: Verdict::Vulnerable,
                     message,
                     exchanges: self.shown(rule, std::slice::from_ref(exchange)),
@@ -382,10 +378,22 @@ impl Watch {
             .collect()
     }
 
-    /// The cases, followed by what was seen in passing; rules that are only looked for in passing and were not seen are
-    /// safe where there was an answer at all.
-    fn finish(&self, mut cases: Vec<ProbeCase>) -> Vec<ProbeCase> {
-        cases.extend(std::mem::take(&mut *self.observed.borrow_mut()).into_values());
+    /// What was seen in passing; and for each rule of which nothing was seen, that it was looked for.
+    fn seen_in_passing(&self) -> Vec<ProbeCase> {
+        let mut cases: Vec<_> = self.observed.borrow().values().cloned().collect();
+        for rule in [Rule::ErrorLeak, Rule::CredentialExposed] {
+            if !cases.iter().any(|case| case.rule == rule) {
+                cases.push(ProbeCase {
+                    rule,
+                    operation: "every operation".to_owned(),
+                    input: String::new(),
+                    variant: IN_PASSING.to_owned(),
+                    verdict: Verdict::Safe,
+                    message: String::new(),
+                    exchanges: Vec::new(),
+                });
+            }
+        }
         cases
     }
 }
