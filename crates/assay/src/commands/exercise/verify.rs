@@ -22,6 +22,7 @@ const TEMPLATE_AT_MOST: f64 = 5.0;
 /// The reference solution of each track must score at least so many points.
 const REFERENCE_AT_LEAST: f64 = 95.0;
 const REFERENCE: &str = "reference";
+const TEMPLATE: &str = assay_git::solution::TEMPLATE;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -130,6 +131,10 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
                 "has no folder `reference`",
                 hint,
             ));
+        }
+        // A solution of this name says more about the bare template than the rule for all of them.
+        if !names.iter().any(|name| name == TEMPLATE) {
+            solutions.push(Solution { track: track.clone(), name: TEMPLATE.into(), bands: template_bands() });
         }
         for name in names {
             let path = root.join(&name).join("expected.yaml");

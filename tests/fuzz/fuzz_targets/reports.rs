@@ -1,0 +1,33 @@
+//! Every reader of reports on the same bytes: no panic, no number that arithmetic must fear.
+#![no_main]
+
+use std::collections::BTreeMap;
+
+use assay_core::exercise::CategoryId;
+use assay_core::toolchain::{AnalysisFormat, CoverageFormat};
+use assay_formats::{Limits, coverage, facts, findings, junit};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = Limits::default();
+    drop(junit::read(bytes, &limits));
+    use CoverageFormat::{Clover, Cobertura, Go, Jacoco, Lcov, Simplecov};
+    for format in [Cobertura, Lcov, Jacoco, Clover, Go, Simplecov] {
+        if let Ok(read) = coverage::read(format, bytes, &["/work"], &limits) {
+            let (hit, all) = read.value.line_counts();
+            assert!(hit <= all);
+        }
+    }
+    let rules = BTreeMap::new();
+    let (category, roots) = (CategoryId::Style, ["/src"]);
+    let source = findings::Source { check: "c", tool: "t", category, rules: &rules, message: None, roots: &roots };
+    use AnalysisFormat::{Checkstyle, Clippy, DetectSecrets, FileList, LizardCsv, Rubocop, Sarif};
+    for format in [Sarif, Checkstyle, Clippy, Rubocop, LizardCsv, DetectSecrets, FileList] {
+        if let Ok(read) = findings::read(format, bytes, &source, &limits) {
+            assert!(read.value.iter().filter_map(|finding| finding.file.as_ref()).all(|path| !path.starts_with('/')));
+        }
+    }
+    if let Ok(read) = facts::read(bytes, &limits) {
+        assert!(read.value.values().all(|value| value.is_finite() && *value >= 0.0));
+    }
+});
