@@ -5,7 +5,13 @@ const MAX_CHARS: usize = 60;
 
 /// `kind-name`, where only ASCII letters, digits and `-` are left of the name.
 pub(crate) fn anchor(kind: &str, name: &str) -> String {
-    let clean = name.chars().take(MAX_CHARS).map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let clean = name.chars().take(MAX_CHARS).map(|c| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    });
     let mut id = format!("{kind}-");
     id.extend(clean);
     id

@@ -42,9 +42,9 @@ pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
     let name = text::line(&report.exercise.title);
     let attributes = totals(&name, report.run.duration_ms, &all);
     let attributes = attributes.iter().map(|(name, value)| (*name, value.as_str()));
-    xml.create_element("testsuites").with_attributes(attributes).write_inner_content(|xml| {
-        suites.iter().try_for_each(|suite| write_suite(xml, suite))
-    })?;
+    xml.create_element("testsuites")
+        .with_attributes(attributes)
+        .write_inner_content(|xml| suites.iter().try_for_each(|suite| write_suite(xml, suite)))?;
     let bytes = xml.into_inner();
     let text = String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(text + "\n")
@@ -63,15 +63,28 @@ fn suite(report: &Report, check: &CheckReport) -> Suite {
                 TestStatus::Failed => Outcome::Failed(test.message.clone()),
                 TestStatus::Broken => Outcome::Broken(test.message.clone()),
             };
-            Case { group: test.group.clone(), name: test.title.clone(), duration_ms: test.duration_ms, outcome }
+            Case {
+                group: test.group.clone(),
+                name: test.title.clone(),
+                duration_ms: test.duration_ms,
+                outcome,
+            }
         })
         .collect();
-    let own = |name: &str, outcome: Outcome| Case { group: check.id.clone(), name: name.into(), duration_ms: 0, outcome };
+    let own = |name: &str, outcome: Outcome| Case {
+        group: check.id.clone(),
+        name: name.into(),
+        duration_ms: 0,
+        outcome,
+    };
     if let Some(load) = report.load.as_ref().filter(|_| check.kind == CheckKind::Load) {
         let is_valid = load.invalid.is_empty();
         cases.extend(load.thresholds.iter().map(|threshold| {
             let outcome = match threshold.ok {
-                _ if !is_valid => Outcome::Skipped(format!("The measurement is not valid: {}", load.invalid.join("; "))),
+                _ if !is_valid => Outcome::Skipped(format!(
+                    "The measurement is not valid: {}",
+                    load.invalid.join("; ")
+                )),
                 true => Outcome::Passed,
                 false => Outcome::Failed(match threshold.observed {
                     Some(value) => format!("observed {}", crate::number::plain(value)),
@@ -81,13 +94,22 @@ fn suite(report: &Report, check: &CheckReport) -> Suite {
             own(&format!("{} {}", threshold.metric, threshold.condition), outcome)
         }));
     }
-    cases.extend(check.partial_faults.iter().map(|(part, fault)| own(part, of_fault(fault))));
+    cases.extend(
+        check
+            .partial_faults
+            .iter()
+            .map(|(part, fault)| own(part, of_fault(fault))),
+    );
     match &check.fault {
         Some(fault) => cases.push(own(state::kind(check.kind), of_fault(fault))),
         None if cases.is_empty() => cases.push(own(state::kind(check.kind), as_a_whole(report, check))),
         None => (),
     }
-    Suite { name: check.id.clone(), duration_ms: check.duration_ms, cases }
+    Suite {
+        name: check.id.clone(),
+        duration_ms: check.duration_ms,
+        cases,
+    }
 }
 
 fn of_fault(fault: &Fault) -> Outcome {
@@ -106,13 +128,22 @@ fn as_a_whole(report: &Report, check: &CheckReport) -> Outcome {
             let is_error = |finding: &&assay_core::evidence::Finding| {
                 finding.check == check.id && finding.level == Level::Error
             };
-            Outcome::Failed(crate::number::count(report.findings.iter().filter(is_error).count(), "finding of level error"))
+            Outcome::Failed(crate::number::count(
+                report.findings.iter().filter(is_error).count(),
+                "finding of level error",
+            ))
         }
     }
 }
 
 fn totals(name: &str, duration_ms: u64, cases: &[&Case]) -> Vec<(&'static str, String)> {
-    let count = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|case| wanted(&case.outcome)).count().to_string();
+    let count = |wanted: fn(&Outcome) -> bool| {
+        cases
+            .iter()
+            .filter(|case| wanted(&case.outcome))
+            .count()
+            .to_string()
+    };
     vec![
         ("name", text::line(name)),
         ("tests", cases.len().to_string()),
@@ -134,7 +165,11 @@ fn write_suite(xml: &mut Writer<Vec<u8>>, suite: &Suite) -> io::Result<()> {
 }
 
 fn write_case(xml: &mut Writer<Vec<u8>>, case: &Case) -> io::Result<()> {
-    let (group, name, time) = (text::line(&case.group), text::line(&case.name), seconds(case.duration_ms));
+    let (group, name, time) = (
+        text::line(&case.group),
+        text::line(&case.name),
+        seconds(case.duration_ms),
+    );
     let element = xml.create_element("testcase").with_attributes([
         ("classname", group.as_str()),
         ("name", name.as_str()),
@@ -149,12 +184,22 @@ fn write_case(xml: &mut Writer<Vec<u8>>, case: &Case) -> io::Result<()> {
         Outcome::Failed(message) => ("failure", message),
         Outcome::Broken(message) => ("error", message),
     };
-    let first = message.lines().find(|line| !line.trim().is_empty()).map(text::line).unwrap_or_default();
+    let first = message
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .map(text::line)
+        .unwrap_or_default();
     let message = text::block(message);
     element.write_inner_content(|xml| {
-        let outcome = xml.create_element(tag).with_attribute(("message", first.as_str()));
+        let outcome = xml
+            .create_element(tag)
+            .with_attribute(("message", first.as_str()));
         // JUnit's schema allows text in failures and errors, not in skipped tests.
-        if tag == "skipped" { outcome.write_empty()? } else { outcome.write_text_content(BytesText::new(&message))? };
+        if tag == "skipped" {
+            outcome.write_empty()?
+        } else {
+            outcome.write_text_content(BytesText::new(&message))?
+        };
         Ok(())
     })?;
     Ok(())

@@ -8,7 +8,11 @@ pub(crate) fn points(points: f64) -> String {
     let tenths = (points * 10.0).round() / 10.0;
     let is_hidden = tenths.fract() == 0.0 && (points - tenths).abs() >= 0.005;
     // Adding 0.0 turns -0.0 into 0.
-    let text = if is_hidden { format!("{points:.2}") } else { format!("{:.1}", tenths + 0.0) };
+    let text = if is_hidden {
+        format!("{points:.2}")
+    } else {
+        format!("{:.1}", tenths + 0.0)
+    };
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
@@ -27,7 +31,11 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// A share of counts, 0 when there is nothing.
 pub(crate) fn share(part: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { (part as f64 / all as f64).clamp(0.0, 1.0) }
+    if all == 0 {
+        0.0
+    } else {
+        (part as f64 / all as f64).clamp(0.0, 1.0)
+    }
 }
 
 /// Wall time: `148 ms`, `12.4 s`, `4 min 5 s`.
@@ -55,14 +63,26 @@ pub(crate) fn plain(value: f64) -> String {
     if !value.is_finite() {
         return "–".into();
     }
-    let text = if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") };
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text };
+    let text = if value.abs() >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    };
     if text == "-0" { "0".into() } else { text }
 }
 
 /// `1 test`, `2 tests`.
 pub(crate) fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n as u64)) }
+    if n == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{} {one}s", thousands(n as u64))
+    }
 }
 
 /// `12 345`, with a space that does not break.
@@ -111,7 +131,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -138,11 +162,22 @@ mod tests {
 
     #[test]
     fn times_have_no_needless_digits() {
-        let cases = [(0, "0.0 ms"), (924, "0.9 ms"), (9_999, "10 ms"), (148_210, "148 ms"), (1_289_215, "1.3 s")];
+        let cases = [
+            (0, "0.0 ms"),
+            (924, "0.9 ms"),
+            (9_999, "10 ms"),
+            (148_210, "148 ms"),
+            (1_289_215, "1.3 s"),
+        ];
         for (us, text) in cases {
             assert_eq!(latency(us), text, "{us}");
         }
-        let cases = [(148, "148 ms"), (12_400, "12.4 s"), (245_170, "4 min 5 s"), (7_260_000, "2 h 1 min")];
+        let cases = [
+            (148, "148 ms"),
+            (12_400, "12.4 s"),
+            (245_170, "4 min 5 s"),
+            (7_260_000, "2 h 1 min"),
+        ];
         for (ms, text) in cases {
             assert_eq!(wall_time(ms), text, "{ms}");
         }
@@ -150,7 +185,13 @@ mod tests {
 
     #[test]
     fn percent_is_only_whole_when_it_is() {
-        let cases = [(1.0, "100 %"), (0.9999, "99 %"), (0.0001, "1 %"), (0.0, "0 %"), (f64::NAN, "–")];
+        let cases = [
+            (1.0, "100 %"),
+            (0.9999, "99 %"),
+            (0.0001, "1 %"),
+            (0.0, "0 %"),
+            (f64::NAN, "–"),
+        ];
         for (share, text) in cases {
             assert_eq!(percent(share), text, "{share}");
         }
@@ -165,7 +206,10 @@ mod tests {
             (-1, "1969-12-31T23:59:59Z"),
         ];
         for (seconds, text) in cases {
-            assert_eq!(moment(seconds).map(|moment| moment.machine).as_deref(), Some(text));
+            assert_eq!(
+                moment(seconds).map(|moment| moment.machine).as_deref(),
+                Some(text)
+            );
         }
         assert!(moment(i64::MAX).is_none() && moment(i64::MIN).is_none());
     }

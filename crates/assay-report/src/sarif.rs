@@ -18,7 +18,10 @@ pub(crate) fn log(report: &Report) -> Value {
     for finding in &report.findings {
         by_tool.entry(&finding.tool).or_default().push(finding);
     }
-    let runs: Vec<Value> = by_tool.into_iter().map(|(tool, findings)| run(report, tool, &findings)).collect();
+    let runs: Vec<Value> = by_tool
+        .into_iter()
+        .map(|(tool, findings)| run(report, tool, &findings))
+        .collect();
     json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": runs })
 }
 
@@ -51,8 +54,14 @@ fn run(report: &Report, tool: &str, findings: &[&Finding]) -> Value {
 }
 
 fn rule(finding: &Finding) -> Value {
-    let owasp = finding.exchange.as_ref().map(|exchange| text::line(&exchange.owasp)).filter(|owasp| !owasp.is_empty());
-    let tags: Vec<String> = std::iter::once(finding.category.name().to_owned()).chain(owasp).collect();
+    let owasp = finding
+        .exchange
+        .as_ref()
+        .map(|exchange| text::line(&exchange.owasp))
+        .filter(|owasp| !owasp.is_empty());
+    let tags: Vec<String> = std::iter::once(finding.category.name().to_owned())
+        .chain(owasp)
+        .collect();
     let mut rule = json!({
         "id": text::line(&finding.rule),
         "shortDescription": { "text": not_empty(&text::line(&finding.message)) },
@@ -68,13 +77,15 @@ fn rule(finding: &Finding) -> Value {
 fn result(finding: &Finding, rule_index: usize, fingerprint: &str) -> Value {
     let mut location = json!({});
     if let Some(uri) = finding.file.as_deref().and_then(relative_uri) {
-        location["physicalLocation"] = json!({ "artifactLocation": { "uri": uri, "uriBaseId": "%SRCROOT%" } });
+        location["physicalLocation"] =
+            json!({ "artifactLocation": { "uri": uri, "uriBaseId": "%SRCROOT%" } });
         if let Some(line) = finding.line.filter(|line| *line > 0) {
             location["physicalLocation"]["region"] = json!({ "startLine": line });
         }
     }
     if let Some(exchange) = &finding.exchange {
-        location["logicalLocations"] = json!([{ "fullyQualifiedName": text::line(&exchange.operation), "kind": "member" }]);
+        location["logicalLocations"] =
+            json!([{ "fullyQualifiedName": text::line(&exchange.operation), "kind": "member" }]);
     }
     let mut result = json!({
         "ruleId": text::line(&finding.rule),
@@ -109,7 +120,10 @@ fn fingerprint(finding: &Finding) -> String {
         let index = finding.line?.checked_sub(excerpt.first_line)?;
         excerpt.lines.get(usize::try_from(index).ok()?)
     });
-    let operation = finding.exchange.as_ref().map(|exchange| exchange.operation.as_str());
+    let operation = finding
+        .exchange
+        .as_ref()
+        .map(|exchange| exchange.operation.as_str());
     let words = [
         Some(finding.tool.as_str()),
         Some(&finding.rule),
@@ -122,13 +136,19 @@ fn fingerprint(finding: &Finding) -> String {
         hash.update(word.unwrap_or_default().as_bytes());
         hash.update([0]);
     }
-    let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digits = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
     digits.chars().take(FINGERPRINT_DIGITS).collect()
 }
 
 /// A path as a relative reference that stays inside the tree; none when nothing is left of it.
 fn relative_uri(path: &str) -> Option<String> {
-    let segments = path.split(['/', '\\']).filter(|segment| !matches!(*segment, "" | "." | ".."));
+    let segments = path
+        .split(['/', '\\'])
+        .filter(|segment| !matches!(*segment, "" | "." | ".."));
     let uri = segments.map(percent_encoded).collect::<Vec<_>>().join("/");
     (!uri.is_empty()).then_some(uri)
 }

@@ -30,9 +30,12 @@ const fn mark(word: &'static str, icon: &'static str, color: &'static str) -> Ma
 
 /// How a check ended. A measurement that must not be used says nothing, whatever its numbers are.
 pub(crate) fn status_of(check: &CheckReport, report: &Report) -> CheckStatus {
-    let is_invalid = check.kind == CheckKind::Load && report.load.as_ref().is_some_and(|load| !load.invalid.is_empty());
+    let is_invalid =
+        check.kind == CheckKind::Load && report.load.as_ref().is_some_and(|load| !load.invalid.is_empty());
     match check.status {
-        CheckStatus::Failed | CheckStatus::Passed if is_invalid && check.fault.is_none() => CheckStatus::NotScored,
+        CheckStatus::Failed | CheckStatus::Passed if is_invalid && check.fault.is_none() => {
+            CheckStatus::NotScored
+        }
         status => status,
     }
 }
@@ -67,7 +70,11 @@ pub(crate) fn of_level(level: Level) -> Mark {
 
 /// The mark of a condition.
 pub(crate) fn of_condition(holds: bool) -> Mark {
-    if holds { mark("Met", "pass", "pass") } else { mark("Not met", "fail", "fail") }
+    if holds {
+        mark("Met", "pass", "pass")
+    } else {
+        mark("Not met", "fail", "fail")
+    }
 }
 
 /// The mark of the exercise's gate.
@@ -88,7 +95,11 @@ pub(crate) fn of_share(lowest: f64, highest: f64) -> Mark {
         _ => mark("Weak", "weak", "fail"),
     };
     let (low, high) = (band(lowest), band(highest));
-    if low == high { low } else { mark("Open", "none", "muted") }
+    if low == high {
+        low
+    } else {
+        mark("Open", "none", "muted")
+    }
 }
 
 /// The bands with their limits, for the legend.

@@ -11,7 +11,12 @@ const LOG_CHARS: usize = 64_000;
 
 /// One line: line breaks become spaces.
 pub(crate) fn line(text: &str) -> String {
-    let flat: String = text.trim().chars().take(LINE_CHARS + 1).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let flat: String = text
+        .trim()
+        .chars()
+        .take(LINE_CHARS + 1)
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .collect();
     capped(&flat, LINE_CHARS)
 }
 
@@ -22,7 +27,12 @@ pub(crate) fn block(text: &str) -> String {
 
 /// One line of code: its indentation stays.
 pub(crate) fn line_of_code(text: &str) -> String {
-    let flat: String = text.trim_end().chars().take(LINE_CHARS + 1).filter(|c| *c != '\n').collect();
+    let flat: String = text
+        .trim_end()
+        .chars()
+        .take(LINE_CHARS + 1)
+        .filter(|c| *c != '\n')
+        .collect();
     capped(&flat, LINE_CHARS)
 }
 

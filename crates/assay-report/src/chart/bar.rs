@@ -24,9 +24,17 @@ impl Bar {
         let mut from = 0.0;
         let mut drawn = Vec::new();
         for (color, part) in parts {
-            let share = if whole > 0.0 { (part / whole).clamp(0.0, 1.0 - from) } else { 0.0 };
+            let share = if whole > 0.0 {
+                (part / whole).clamp(0.0, 1.0 - from)
+            } else {
+                0.0
+            };
             if share > 0.0 {
-                drawn.push(Part { color, from: px(from * 200.0), width: px(share * 200.0) });
+                drawn.push(Part {
+                    color,
+                    from: px(from * 200.0),
+                    width: px(share * 200.0),
+                });
                 from += share;
             }
         }

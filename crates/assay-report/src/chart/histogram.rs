@@ -58,10 +58,18 @@ pub(crate) struct Row {
 impl Histogram {
     /// The plot of these buckets, none when they are empty; `limit` is a name and a time in microseconds.
     pub(crate) fn new(buckets: &[Bucket], limit: Option<(&str, u64)>) -> Option<Self> {
-        let total = buckets.iter().fold(0u64, |sum, bucket| sum.saturating_add(bucket.count));
-        let most = buckets.iter().map(|bucket| bucket.count).max().filter(|most| *most > 0)?;
+        let total = buckets
+            .iter()
+            .fold(0u64, |sum, bucket| sum.saturating_add(bucket.count));
+        let most = buckets
+            .iter()
+            .map(|bucket| bucket.count)
+            .max()
+            .filter(|most| *most > 0)?;
         let lower = |up_to_us: u64| (up_to_us as f64 / 10f64.powf(1.0 / PER_DECADE)).round() as u64;
-        let ends = buckets.iter().flat_map(|bucket| [lower(bucket.up_to_us), bucket.up_to_us]);
+        let ends = buckets
+            .iter()
+            .flat_map(|bucket| [lower(bucket.up_to_us), bucket.up_to_us]);
         let axis = LogAxis::over(ends.chain(limit.map(|limit| limit.1)), LEFT, RIGHT);
         let columns = buckets.iter().map(|bucket| {
             let (from, to) = (axis.place(lower(bucket.up_to_us)), axis.place(bucket.up_to_us));
@@ -81,7 +89,10 @@ impl Histogram {
             share: number::percent(number::share(bucket.count, total)),
         });
         Some(Self {
-            label: format!("Latency of {} arrivals, in columns from fast to slow", number::thousands(total)),
+            label: format!(
+                "Latency of {} arrivals, in columns from fast to slow",
+                number::thousands(total)
+            ),
             columns: columns.collect(),
             ticks: axis.ticks(),
             most: number::thousands(most),
@@ -104,7 +115,11 @@ impl Limit {
 }
 
 fn range(bucket: &Bucket, lower: impl Fn(u64) -> u64) -> String {
-    format!("{} to {}", number::latency(lower(bucket.up_to_us)), number::latency(bucket.up_to_us))
+    format!(
+        "{} to {}",
+        number::latency(lower(bucket.up_to_us)),
+        number::latency(bucket.up_to_us)
+    )
 }
 
 impl askama::filters::HtmlSafe for Histogram {}

@@ -34,7 +34,12 @@ impl LogAxis {
         if high - low < 0.5 {
             (low, high) = (low - 0.25, high + 0.25);
         }
-        Self { low, high, from_px, to_px }
+        Self {
+            low,
+            high,
+            from_px,
+            to_px,
+        }
     }
 
     /// Where a time is drawn; what is beyond an end is drawn at that end.
@@ -49,12 +54,19 @@ impl LogAxis {
 
     /// Labels at 1, 2 and 5 of each decade; only at 1 when there are many.
     pub(super) fn ticks(&self) -> Vec<Tick> {
-        let steps: &[f64] = if self.high - self.low > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let steps: &[f64] = if self.high - self.low > 2.5 {
+            &[1.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
         let decades = self.low.floor() as i32..=self.high.ceil() as i32;
         decades
             .flat_map(|decade| steps.iter().map(move |step| step * 10f64.powi(decade)))
             .filter(|us| (self.low - 1e-9..=self.high + 1e-9).contains(&us.log10()))
-            .map(|us| Tick { at: super::px(self.place_log(us.log10())), label: label(us) })
+            .map(|us| Tick {
+                at: super::px(self.place_log(us.log10())),
+                label: label(us),
+            })
             .collect()
     }
 }

@@ -14,5 +14,9 @@ pub(crate) use timeline::Timeline;
 
 /// A number with one decimal, which is as fine as a screen is.
 fn px(value: f64) -> String {
-    if value.is_finite() { format!("{:.1}", value + 0.0) } else { "0".into() }
+    if value.is_finite() {
+        format!("{:.1}", value + 0.0)
+    } else {
+        "0".into()
+    }
 }

@@ -63,21 +63,38 @@ impl Timeline {
         if rows.len() < 2 {
             return None;
         }
-        let times = rows.iter().filter(|row| row.sent > 0).flat_map(|row| [row.p50_us, row.p99_us]);
+        let times = rows
+            .iter()
+            .filter(|row| row.sent > 0)
+            .flat_map(|row| [row.p50_us, row.p99_us]);
         let axis = LogAxis::over(times.chain(limit_us), BOTTOM, TOP);
         let step = (RIGHT - LEFT) / rows.len() as f64;
         let middle = |i: usize| LEFT + (i as f64 + 0.5) * step;
-        let percentiles: [(&'static str, fn(&TimeRow) -> u64); 3] =
-            [("p50", |row| row.p50_us), ("p95", |row| row.p95_us), ("p99", |row| row.p99_us)];
-        let mut lines: Vec<Line> = percentiles.iter().map(|(name, of)| line(name, rows, &axis, middle, of)).collect();
+        let percentiles: [(&'static str, fn(&TimeRow) -> u64); 3] = [
+            ("p50", |row| row.p50_us),
+            ("p95", |row| row.p95_us),
+            ("p99", |row| row.p99_us),
+        ];
+        let mut lines: Vec<Line> = percentiles
+            .iter()
+            .map(|(name, of)| line(name, rows, &axis, middle, of))
+            .collect();
         // The slowest label stays where its line ends, the others give way downwards.
         for i in (0..lines.len().saturating_sub(1)).rev() {
             lines[i].label_y = lines[i].label_y.max(lines[i + 1].label_y + LABEL_PX);
         }
-        let errors = rows.iter().enumerate().filter(|(_, row)| row.errors > 0).map(|(i, row)| Errors {
-            x: px(middle(i)),
-            title: format!("{}: {} came to nothing", number::wall_time(row.at_ms), number::thousands(row.errors)),
-        });
+        let errors = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.errors > 0)
+            .map(|(i, row)| Errors {
+                x: px(middle(i)),
+                title: format!(
+                    "{}: {} came to nothing",
+                    number::wall_time(row.at_ms),
+                    number::thousands(row.errors)
+                ),
+            });
         let warm_up = rows.iter().take_while(|row| row.warm_up).count();
         let every = rows.len().div_ceil(MAX_LABELS);
         let seconds = rows.iter().enumerate().step_by(every).map(|(i, row)| Tick {
@@ -85,7 +102,10 @@ impl Timeline {
             label: format!("{} s", number::plain(row.at_ms as f64 / 1_000.0)),
         });
         Some(Self {
-            label: format!("Latency over {}, percentiles 50, 95 and 99", number::wall_time(duration_ms(timeline))),
+            label: format!(
+                "Latency over {}, percentiles 50, 95 and 99",
+                number::wall_time(duration_ms(timeline))
+            ),
             ticks: axis.ticks(),
             seconds: seconds.collect(),
             warm_up_width: (warm_up > 0).then(|| px(warm_up as f64 * step)),
@@ -122,7 +142,11 @@ fn line(
         path.push_str(&format!("{} {}", px(middle(i)), px(last_y)));
         is_broken = false;
     }
-    Line { name, path, label_y: last_y }
+    Line {
+        name,
+        path,
+        label_y: last_y,
+    }
 }
 
 fn row_of(row: &TimeRow) -> Row {

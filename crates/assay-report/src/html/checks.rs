@@ -45,13 +45,20 @@ pub(super) fn checks(report: &Report) -> Vec<Check> {
 
 fn view(report: &Report, check: &CheckReport) -> Check {
     let whole = check.fault.iter().map(|fault| (String::new(), fault));
-    let parts = check.partial_faults.iter().map(|(part, fault)| (text::line(part), fault));
+    let parts = check
+        .partial_faults
+        .iter()
+        .map(|(part, fault)| (text::line(part), fault));
     Check {
         anchor: anchor("check", &check.id),
         id: text::line(&check.id),
         kind: state::kind(check.kind),
         mark: state::of_check(state::status_of(check, report)),
-        duration: if check.duration_ms == 0 { "–".into() } else { number::wall_time(check.duration_ms) },
+        duration: if check.duration_ms == 0 {
+            String::new()
+        } else {
+            number::wall_time(check.duration_ms)
+        },
         visibility: match check.visibility {
             Visibility::Visible => "everything",
             Visibility::Summary => "counts and points",
@@ -60,10 +67,18 @@ fn view(report: &Report, check: &CheckReport) -> Check {
         results: results(report, check),
         faults: whole
             .chain(parts)
-            .map(|(part, fault)| FaultView { part, whose: whose(fault.whose), message: text::line(&fault.message) })
+            .map(|(part, fault)| FaultView {
+                part,
+                whose: whose(fault.whose),
+                message: text::line(&fault.message),
+            })
             .collect(),
         notes: check.notes.iter().map(|note| text::line(note)).collect(),
-        facts: check.facts.iter().map(|(name, value)| (text::line(name), number::plain(*value))).collect(),
+        facts: check
+            .facts
+            .iter()
+            .map(|(name, value)| (text::line(name), number::plain(*value)))
+            .collect(),
     }
 }
 
@@ -74,11 +89,22 @@ fn results(report: &Report, check: &CheckReport) -> Vec<String> {
     let of_check = || report.tests.iter().filter(|test| test.check == check.id);
     let n_tests = of_check().count();
     if n_tests > 0 {
-        let n_passed = of_check().filter(|test| test.test.status == TestStatus::Passed).count();
-        words.push(format!("{} of {} passed", number::thousands(n_passed as u64), number::count(n_tests, "test")));
+        let n_passed = of_check()
+            .filter(|test| test.test.status == TestStatus::Passed)
+            .count();
+        words.push(format!(
+            "{} of {} passed",
+            number::thousands(n_passed as u64),
+            number::count(n_tests, "test")
+        ));
     }
-    let n_findings = report.findings.iter().filter(|finding| finding.check == check.id).count();
-    if n_findings > 0 || matches!(check.kind, CheckKind::Style | CheckKind::Security) && check.fault.is_none() {
+    let n_findings = report
+        .findings
+        .iter()
+        .filter(|finding| finding.check == check.id)
+        .count();
+    if n_findings > 0 || matches!(check.kind, CheckKind::Style | CheckKind::Security) && check.fault.is_none()
+    {
         words.push(number::count(n_findings, "finding"));
     }
     if let (CheckKind::Unit, Some(coverage)) = (check.kind, &report.coverage) {
@@ -87,14 +113,24 @@ fn results(report: &Report, check: &CheckReport) -> Vec<String> {
     }
     if let (CheckKind::Load, Some(load)) = (check.kind, &report.load) {
         let n_met = load.thresholds.iter().filter(|threshold| threshold.ok).count();
-        words.push(format!("{n_met} of {} met", number::count(load.thresholds.len(), "condition")));
-        words.extend(load.invalid.iter().map(|why| format!("not valid: {}", text::line(why))));
+        words.push(format!(
+            "{n_met} of {} met",
+            number::count(load.thresholds.len(), "condition")
+        ));
+        words.extend(
+            load.invalid
+                .iter()
+                .map(|why| format!("not valid: {}", text::line(why))),
+        );
     }
     words
 }
 
 pub(super) fn logs(report: &Report) -> Vec<Log> {
-    let logs = report.checks.iter().flat_map(|check| check.logs.iter().map(move |log| (check, log)));
+    let logs = report
+        .checks
+        .iter()
+        .flat_map(|check| check.logs.iter().map(move |log| (check, log)));
     logs.filter(|(_, log)| !log.text.trim().is_empty())
         .map(|(check, log)| Log {
             title: format!("{}, check {}", text::line(&log.source), text::line(&check.id)),

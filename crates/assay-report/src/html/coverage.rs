@@ -14,6 +14,8 @@ pub(super) struct Coverage {
     pub(super) open: Vec<File>,
     /// Files that are covered in full.
     pub(super) full: Vec<File>,
+    /// `3 files`.
+    pub(super) n_full: String,
 }
 
 /// A share with its counts.
@@ -35,13 +37,14 @@ pub(super) fn coverage(coverage: &CoverageReport) -> Coverage {
     let mut files: Vec<&FileCoverageReport> = coverage.files.iter().collect();
     let missing = |file: &FileCoverageReport| file.lines_total.saturating_sub(file.lines_covered);
     files.sort_by_key(|file| std::cmp::Reverse(missing(file)));
-    let (full, open): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| file.lines_covered >= file.lines_total && file.branches_covered >= file.branches_total);
+    let (full, open): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
+        file.lines_covered >= file.lines_total && file.branches_covered >= file.branches_total
+    });
     Coverage {
         lines: measure("lines", coverage.lines_covered, coverage.lines_total),
         branches: branches(coverage.branches_covered, coverage.branches_total),
         open: open.into_iter().map(file_view).collect(),
+        n_full: number::count(full.len(), "file"),
         full: full.into_iter().map(file_view).collect(),
     }
 }
@@ -61,7 +64,15 @@ fn branches(covered: u64, total: u64) -> Option<Measure> {
 
 fn measure(what: &str, covered: u64, total: u64) -> Measure {
     let share = number::share(covered, total);
-    let percent = if total == 0 { "–".into() } else { number::percent(share) };
+    let percent = if total == 0 {
+        "–".into()
+    } else {
+        number::percent(share)
+    };
     let counts = format!("{} of {}", number::thousands(covered), number::thousands(total));
-    Measure { bar: Bar::new(format!("{counts} {what}"), 1.0, &[("info", share)]), percent, counts }
+    Measure {
+        bar: Bar::new(format!("{counts} {what}"), 1.0, &[("info", share)]),
+        percent,
+        counts,
+    }
 }

@@ -64,15 +64,25 @@ pub(super) struct ExchangeView {
 }
 
 pub(super) fn findings(report: &Report) -> Findings {
-    let count = |level: Level| report.findings.iter().filter(|finding| finding.level == level).count();
-    let counts = [Level::Error, Level::Warning, Level::Note].into_iter().filter(|level| count(*level) > 0);
+    let count = |level: Level| {
+        report
+            .findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let counts = [Level::Error, Level::Warning, Level::Note]
+        .into_iter()
+        .filter(|level| count(*level) > 0);
     let categories = CategoryId::ALL.into_iter().map(|id| Category {
         anchor: anchor("findings", id.name()),
         title: state::category(id),
         rules: rules(report.findings.iter().filter(|finding| finding.category == id)),
     });
     Findings {
-        counts: counts.map(|level| (state::of_level(level), number::thousands(count(level) as u64))).collect(),
+        counts: counts
+            .map(|level| (state::of_level(level), number::thousands(count(level) as u64)))
+            .collect(),
         categories: categories.filter(|category| !category.rules.is_empty()).collect(),
     }
 }
@@ -89,19 +99,34 @@ fn rules<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Rule> {
         }
     }
     by_rule.sort_by_key(|(first, _)| std::cmp::Reverse(first.level));
-    by_rule.into_iter().map(|(first, all)| rule(first, &all)).collect()
+    by_rule
+        .into_iter()
+        .map(|(first, all)| rule(first, &all))
+        .collect()
 }
 
 fn rule(first: &Finding, all: &[&Finding]) -> Rule {
-    let mut shown: Vec<Place> = all.iter().take(MAX_PLACES).map(|finding| place(finding)).collect();
+    let mut shown: Vec<Place> = all
+        .iter()
+        .take(MAX_PLACES)
+        .map(|finding| place(finding))
+        .collect();
     // A fold for a single place would be longer than the place.
-    let folded = if shown.len() > MAX_UNFOLDED + 1 { shown.split_off(MAX_UNFOLDED) } else { Vec::new() };
+    let folded = if shown.len() > MAX_UNFOLDED + 1 {
+        shown.split_off(MAX_UNFOLDED)
+    } else {
+        Vec::new()
+    };
     Rule {
         mark: state::of_level(first.level),
         tool: text::line(&first.tool),
         rule: text::line(&first.rule),
         count: number::count(all.len(), "place"),
-        help: all.iter().find_map(|finding| finding.help.as_deref()).map(text::block).unwrap_or_default(),
+        help: all
+            .iter()
+            .find_map(|finding| finding.help.as_deref())
+            .map(text::block)
+            .unwrap_or_default(),
         shown,
         folded,
         n_left_out: all.len().saturating_sub(MAX_PLACES),
@@ -115,11 +140,15 @@ fn place(finding: &Finding) -> Place {
         (None, _) => String::new(),
     };
     let code = finding.excerpt.iter().flat_map(|excerpt| {
-        excerpt.lines.iter().zip(excerpt.first_line..).map(|(code, number)| CodeLine {
-            number,
-            text: text::line_of_code(code),
-            marked: finding.line == Some(number),
-        })
+        excerpt
+            .lines
+            .iter()
+            .zip(excerpt.first_line..)
+            .map(|(code, number)| CodeLine {
+                number,
+                text: text::line_of_code(code),
+                marked: finding.line == Some(number),
+            })
     });
     Place {
         message: text::line(&finding.message),

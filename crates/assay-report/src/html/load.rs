@@ -1,6 +1,8 @@
 //! The load measurement: conditions, percentiles, plots, what the service still knew, and how well we measured.
 
-use assay_core::load::{Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Outcome, Selector, Threshold};
+use assay_core::load::{
+    Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Outcome, Selector, Threshold,
+};
 
 use crate::chart::{Histogram, Timeline};
 use crate::number;
@@ -73,28 +75,51 @@ pub(super) fn load(load: &LoadSummary) -> Load {
             number::thousands(load.setup.requests),
             number::wall_time(load.setup.took_ms),
         ),
-        warm_up: load.warm_up.as_ref().map(|counts| {
-            let errors = counts.errors.values().fold(0u64, |sum, n| sum.saturating_add(*n));
-            format!("Before that came a warm-up of {} arrivals with {} errors, which counts nowhere.",
-                number::thousands(counts.scheduled), number::thousands(errors))
-        }).unwrap_or_default(),
-        conditions: load.thresholds.iter().map(|threshold| Condition {
-            mark: state::of_condition(threshold.ok),
-            metric: text::line(&threshold.metric),
-            condition: text::line(&threshold.condition),
-            observed: observed(&threshold.metric, threshold.observed),
-        }).collect(),
+        warm_up: load
+            .warm_up
+            .as_ref()
+            .map(|counts| {
+                let errors = counts.errors.values().fold(0u64, |sum, n| sum.saturating_add(*n));
+                format!(
+                    "Before that came a warm-up of {} arrivals with {} errors, which counts nowhere.",
+                    number::thousands(counts.scheduled),
+                    number::thousands(errors)
+                )
+            })
+            .unwrap_or_default(),
+        conditions: load
+            .thresholds
+            .iter()
+            .map(|threshold| Condition {
+                mark: state::of_condition(threshold.ok),
+                metric: text::line(&threshold.metric),
+                condition: text::line(&threshold.condition),
+                observed: observed(&threshold.metric, threshold.observed),
+            })
+            .collect(),
         rows: std::iter::once(row("All requests", &load.total, true))
-            .chain(load.endpoints.iter().map(|(name, outcome)| row(name, outcome, false)))
+            .chain(
+                load.endpoints
+                    .iter()
+                    .map(|(name, outcome)| row(name, outcome, false)),
+            )
             .collect(),
         histogram: Histogram::new(&load.total.buckets, limit_words),
         timeline: Timeline::new(&load.timeline, limit.map(|limit| limit.1)),
-        verification: load.verification.iter().map(|step| Verified {
-            mark: state::of_condition(step.failed == 0 && step.passed > 0),
-            name: text::line(&step.name),
-            counts: format!("held for {} of {} users", step.passed, u64::from(step.passed) + u64::from(step.failed)),
-            examples: failures(&step.examples),
-        }).collect(),
+        verification: load
+            .verification
+            .iter()
+            .map(|step| Verified {
+                mark: state::of_condition(step.failed == 0 && step.passed > 0),
+                name: text::line(&step.name),
+                counts: format!(
+                    "held for {} of {} users",
+                    step.passed,
+                    u64::from(step.passed) + u64::from(step.failed)
+                ),
+                examples: failures(&step.examples),
+            })
+            .collect(),
         examples: failures(&load.total.checks.examples),
         sender: sender(load),
     }
@@ -118,7 +143,9 @@ fn limit_us(load: &LoadSummary) -> Option<(String, u64)> {
 fn observed(metric: &str, value: Option<f64>) -> String {
     match value {
         None => "no sample".into(),
-        Some(ms) if metric.starts_with("http_req_duration") => number::latency((ms.max(0.0) * 1_000.0) as u64),
+        Some(ms) if metric.starts_with("http_req_duration") => {
+            number::latency((ms.max(0.0) * 1_000.0) as u64)
+        }
         Some(share) if metric.starts_with("http_req_failed") || metric.starts_with("checks") => {
             format!("{} %", number::plain((share * 1_000.0).round() / 10.0))
         }
@@ -130,9 +157,19 @@ fn row(name: &str, outcome: &Outcome, is_total: bool) -> Row {
     let latency = &outcome.latency;
     let counts = &outcome.counts;
     let all = [latency.p50_us, latency.p90_us, latency.p95_us, latency.p99_us];
-    let [p50, p90, p95, p99] = all.map(|us| if latency.count == 0 { "–".into() } else { number::latency(us) });
+    let [p50, p90, p95, p99] = all.map(|us| {
+        if latency.count == 0 {
+            "–".into()
+        } else {
+            number::latency(us)
+        }
+    });
     let p999 = latency.p999_us.map(number::latency).unwrap_or_else(|| "–".into());
-    let max = if latency.count == 0 { "–".into() } else { number::latency(latency.max_us) };
+    let max = if latency.count == 0 {
+        "–".into()
+    } else {
+        number::latency(latency.max_us)
+    };
     let errors: Vec<String> = counts
         .errors
         .iter()
@@ -144,7 +181,11 @@ fn row(name: &str, outcome: &Outcome, is_total: bool) -> Row {
         requests: number::thousands(counts.scheduled),
         latencies: [p50, p90, p95, p99, p999, max],
         throughput: number::plain((outcome.throughput * 10.0).round() / 10.0),
-        errors: if errors.is_empty() { "0".into() } else { errors.join(", ") },
+        errors: if errors.is_empty() {
+            "0".into()
+        } else {
+            errors.join(", ")
+        },
         unsent: number::thousands(counts.dropped.saturating_add(counts.unsent)),
         is_total,
     }
@@ -168,7 +209,10 @@ fn error_kind(kind: ErrorKind) -> &'static str {
 fn failures(failures: &[CheckFailure]) -> Vec<Failure> {
     failures
         .iter()
-        .map(|failure| Failure { name: text::line(&failure.name), message: text::line(&failure.message) })
+        .map(|failure| Failure {
+            name: text::line(&failure.name),
+            message: text::line(&failure.message),
+        })
         .collect()
 }
 
@@ -176,7 +220,10 @@ fn sender(load: &LoadSummary) -> Vec<(&'static str, String)> {
     let sender = &load.sender;
     vec![
         ("Late by, median", number::latency(sender.lateness_p50_us)),
-        ("Late by, 99th percentile", number::latency(sender.lateness_p99_us)),
+        (
+            "Late by, 99th percentile",
+            number::latency(sender.lateness_p99_us),
+        ),
         ("Late by, worst", number::latency(sender.lateness_max_us)),
         ("Connections", number::thousands(sender.connections)),
         ("Sent a second time", number::thousands(sender.retried)),

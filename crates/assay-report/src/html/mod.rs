@@ -109,7 +109,9 @@ fn header(report: &Report) -> Header {
         authored_at: number::moment(submission.authored_at_s),
         n_commits: number::thousands(submission.n_commits),
         own_source_lines: number::thousands(submission.own_source_lines),
-        started_at: i64::try_from(report.run.started_at_ms / 1_000).ok().and_then(number::moment),
+        started_at: i64::try_from(report.run.started_at_ms / 1_000)
+            .ok()
+            .and_then(number::moment),
         duration: number::wall_time(report.run.duration_ms),
     }
 }
@@ -117,15 +119,24 @@ fn header(report: &Report) -> Header {
 fn verdict(report: &Report) -> Verdict {
     let score = &report.score;
     let [lowest, highest] = score.range;
-    let [low, high] = [scores::share(lowest, score.max), scores::share(highest, score.max)];
+    let [low, high] = [
+        scores::share(lowest, score.max),
+        scores::share(highest, score.max),
+    ];
     let is_open = highest > lowest;
-    let band = if score.max > 0.0 { state::of_share(low, high) } else { state::of_share(0.0, 1.0) };
+    let band = if score.max > 0.0 {
+        state::of_share(low, high)
+    } else {
+        state::of_share(0.0, 1.0)
+    };
     let points = number::points(score.total);
     let max = number::points(score.max);
     let open = is_open.then(|| {
         let (low, high) = (number::points(lowest), number::points(highest));
-        format!("{} of the {max} points could not be scored, so the full score lies between {low} and {high}.",
-            number::points(highest - lowest))
+        format!(
+            "{} of the {max} points could not be scored, so the full score lies between {low} and {high}.",
+            number::points(highest - lowest)
+        )
     });
     let label = format!("Overall: {points} of {max}, {}", band.word.to_lowercase());
     Verdict {
@@ -141,10 +152,21 @@ fn verdict(report: &Report) -> Verdict {
 
 fn check_counts(report: &Report) -> String {
     let count = |wanted: CheckStatus| {
-        report.checks.iter().filter(|check| state::status_of(check, report) == wanted).count()
+        report
+            .checks
+            .iter()
+            .filter(|check| state::status_of(check, report) == wanted)
+            .count()
     };
-    let mut words = vec![format!("{} of {} passed", count(CheckStatus::Passed), number::count(report.checks.len(), "check"))];
-    for (n, word) in [(count(CheckStatus::Failed), "failed"), (count(CheckStatus::NotScored), "not scored")] {
+    let mut words = vec![format!(
+        "{} of {} passed",
+        count(CheckStatus::Passed),
+        number::count(report.checks.len(), "check")
+    )];
+    for (n, word) in [
+        (count(CheckStatus::Failed), "failed"),
+        (count(CheckStatus::NotScored), "not scored"),
+    ] {
         if n > 0 {
             words.push(format!("{n} {word}"));
         }
@@ -153,5 +175,7 @@ fn check_counts(report: &Report) -> String {
 }
 
 fn pairs(map: &std::collections::BTreeMap<String, String>) -> Vec<(String, String)> {
-    map.iter().map(|(name, value)| (text::line(name), text::line(value))).collect()
+    map.iter()
+        .map(|(name, value)| (text::line(name), text::line(value)))
+        .collect()
 }

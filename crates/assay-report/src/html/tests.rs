@@ -54,9 +54,16 @@ pub(super) struct Test {
 pub(super) fn suites(report: &Report) -> Vec<Suite> {
     let mut suites = Vec::new();
     for check in &report.checks {
-        let tests: Vec<&TestCase> =
-            report.tests.iter().filter(|test| test.check == check.id).map(|test| &test.test).collect();
-        let self_reported = report.tests.iter().any(|test| test.check == check.id && test.self_reported);
+        let tests: Vec<&TestCase> = report
+            .tests
+            .iter()
+            .filter(|test| test.check == check.id)
+            .map(|test| &test.test)
+            .collect();
+        let self_reported = report
+            .tests
+            .iter()
+            .any(|test| test.check == check.id && test.self_reported);
         if !tests.is_empty() {
             suites.push(suite(&check.id, self_reported, &tests));
         }
@@ -67,7 +74,12 @@ pub(super) fn suites(report: &Report) -> Vec<Suite> {
 }
 
 fn suite(check: &str, self_reported: bool, tests: &[&TestCase]) -> Suite {
-    let all = [TestStatus::Passed, TestStatus::Failed, TestStatus::Broken, TestStatus::Skipped];
+    let all = [
+        TestStatus::Passed,
+        TestStatus::Failed,
+        TestStatus::Broken,
+        TestStatus::Skipped,
+    ];
     let count = |status: TestStatus| tests.iter().filter(|test| test.status == status).count();
     let parts = all.map(|status| (state::of_test(status).color, count(status) as f64));
     let counts = all.into_iter().filter(|status| count(*status) > 0);
@@ -75,14 +87,24 @@ fn suite(check: &str, self_reported: bool, tests: &[&TestCase]) -> Suite {
     let (passed, bad): (Vec<&TestCase>, Vec<&TestCase>) =
         listed.iter().partition(|test| test.status == TestStatus::Passed);
     let mut n_unfolded = 0;
-    let kind = if self_reported { "Own tests" } else { "Hidden tests" };
+    let kind = if self_reported {
+        "Own tests"
+    } else {
+        "Hidden tests"
+    };
     let n_passed = number::thousands(count(TestStatus::Passed) as u64);
     Suite {
         anchor: anchor("tests", check),
         title: format!("{kind} ({})", text::line(check)),
         self_reported,
-        bar: Bar::new(format!("{n_passed} of {} passed", number::count(tests.len(), "test")), tests.len() as f64, &parts),
-        counts: counts.map(|status| (state::of_test(status), number::thousands(count(status) as u64))).collect(),
+        bar: Bar::new(
+            format!("{n_passed} of {} passed", number::count(tests.len(), "test")),
+            tests.len() as f64,
+            &parts,
+        ),
+        counts: counts
+            .map(|status| (state::of_test(status), number::thousands(count(status) as u64)))
+            .collect(),
         failing: groups(&bad, &mut n_unfolded, "not passed"),
         passing: groups(&passed, &mut n_unfolded, "passed"),
         n_passed,
@@ -114,8 +136,16 @@ fn test_view(test: &TestCase, n_unfolded: &mut usize) -> Test {
     Test {
         mark: state::of_test(test.status),
         title: text::line(&test.title),
-        name: if test.name == test.title { String::new() } else { text::line(&test.name) },
-        gist: message.lines().find(|line| !line.trim().is_empty()).map(text::line).unwrap_or_default(),
+        name: if test.name == test.title {
+            String::new()
+        } else {
+            text::line(&test.name)
+        },
+        gist: message
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .map(text::line)
+            .unwrap_or_default(),
         message,
         duration: number::wall_time(test.duration_ms),
         unfolded: has_failed && *n_unfolded <= MAX_UNFOLDED,
