@@ -37,6 +37,9 @@ struct Line {
     label_y: f64,
 }
 
+/// A percentile's name, and where a row has it.
+type Percentile = (&'static str, fn(&TimeRow) -> u64);
+
 struct Errors {
     x: String,
     title: String,
@@ -70,7 +73,7 @@ impl Timeline {
         let axis = LogAxis::over(times.chain(limit_us), BOTTOM, TOP);
         let step = (RIGHT - LEFT) / rows.len() as f64;
         let middle = |i: usize| LEFT + (i as f64 + 0.5) * step;
-        let percentiles: [(&'static str, fn(&TimeRow) -> u64); 3] = [
+        let percentiles: [Percentile; 3] = [
             ("p50", |row| row.p50_us),
             ("p95", |row| row.p95_us),
             ("p99", |row| row.p99_us),
