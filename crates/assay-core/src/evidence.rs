@@ -92,6 +92,7 @@ impl CheckEvidence {
         match self.stop.as_ref().map(Stop::whose) {
             Some(Whose::Candidate) => CheckStatus::Failed,
             Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,
+            None if self.load.as_ref().is_some_and(|load| !load.invalid.is_empty()) => CheckStatus::NotScored,
             None if speaks_against => CheckStatus::Failed,
             None => CheckStatus::Passed,
         }

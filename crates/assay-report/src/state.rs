@@ -3,7 +3,7 @@
 use askama::Template;
 use assay_core::evidence::{Level, TestStatus};
 use assay_core::exercise::{CategoryId, CheckKind};
-use assay_core::report::{CheckReport, CheckStatus, Report};
+use assay_core::report::CheckStatus;
 
 /// From this share of the points on a score is strong.
 pub(crate) const STRONG: f64 = 0.9;
@@ -26,18 +26,6 @@ impl askama::filters::HtmlSafe for Mark {}
 
 const fn mark(word: &'static str, icon: &'static str, color: &'static str) -> Mark {
     Mark { word, icon, color }
-}
-
-/// How a check ended. A measurement that must not be used says nothing, whatever its numbers are.
-pub(crate) fn status_of(check: &CheckReport, report: &Report) -> CheckStatus {
-    let is_invalid =
-        check.kind == CheckKind::Load && report.load.as_ref().is_some_and(|load| !load.invalid.is_empty());
-    match check.status {
-        CheckStatus::Failed | CheckStatus::Passed if is_invalid && check.fault.is_none() => {
-            CheckStatus::NotScored
-        }
-        status => status,
-    }
 }
 
 /// The mark of a check.
