@@ -12,6 +12,7 @@ mod schedule;
 mod summary;
 pub mod template;
 mod threshold;
+mod validity;
 
 pub use dice::Dice;
 pub use plan::{
@@ -24,3 +25,4 @@ pub use summary::{
     Outcome, Sender, Setup, ThresholdResult, TimeRow, Timeline, Verification,
 };
 pub use threshold::{Aggregate, Comparison, Metric, Observed, Selector, Threshold, ThresholdError};
+pub use validity::doubts;

@@ -233,6 +233,9 @@ pub struct Sender {
     pub retried: u64,
     /// CPU time of the generator while the clock ran, in milliseconds.
     pub cpu_ms: u64,
+    /// What other processes took of the generator's cores meanwhile, in percent; `None` when it has none of its own.
+    #[serde(default)]
+    pub others_percent: Option<u64>,
 }
 
 /// A condition and what was observed.

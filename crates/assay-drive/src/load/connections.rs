@@ -19,8 +19,9 @@ use tokio::net::TcpStream;
 /// more, and a request that is sent at that very moment is lost.
 const MAX_IDLE: Duration = Duration::from_millis(1_500);
 
-/// An elastic pool: the connection that was used last is used next, and a new one is made when none is idle. How many
-/// there are at most follows from how many requests are under way at most.
+/// An elastic pool: the connection that has been idle for longest is used next, and a new one is made when none is
+/// idle. So requests spread over all connections, and with them over all workers of a service that has several. How
+/// many there are at most follows from how many requests are under way at most.
 #[derive(Debug)]
 pub(super) struct Connections {
     address: SocketAddrV4,
@@ -166,8 +167,8 @@ impl Connections {
 
     async fn acquire(&self) -> Result<Busy, Failure> {
         loop {
-            let newest = self.idle.borrow_mut().pop_back();
-            let Some(mut idle) = newest else {
+            let oldest = self.idle.borrow_mut().pop_front();
+            let Some(mut idle) = oldest else {
                 return self.open().await;
             };
             let usable = idle.since.elapsed() < MAX_IDLE && !idle.sender.is_closed();
@@ -209,15 +210,8 @@ impl Connections {
     }
 
     fn give_back(&self, busy: Busy) {
-        let mut idle = self.idle.borrow_mut();
-        while idle
-            .front()
-            .is_some_and(|oldest| oldest.since.elapsed() >= MAX_IDLE)
-        {
-            idle.pop_front();
-        }
         if !busy.sender.is_closed() {
-            idle.push_back(Idle {
+            self.idle.borrow_mut().push_back(Idle {
                 sender: busy.sender,
                 since: Instant::now(),
             });

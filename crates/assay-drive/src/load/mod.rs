@@ -7,6 +7,7 @@
 mod connections;
 mod expect;
 mod flow;
+mod host;
 mod pacer;
 mod progress;
 mod record;

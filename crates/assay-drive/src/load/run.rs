@@ -3,29 +3,22 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_core::load::{
-    Aggregate, BaseUrlError, LoadJob, LoadPlan, LoadSummary, Metric, Sender, Threshold, ThresholdError,
-    parse_base_url,
+    BaseUrlError, LoadJob, LoadPlan, LoadSummary, Sender, Threshold, ThresholdError, doubts, parse_base_url,
 };
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
 use tokio::sync::Notify;
 
 use super::connections::Connections;
 use super::flow::{Flow, Lane, LaneError};
+use super::host::CpuTime;
 use super::progress::Say;
 use super::record::{HistogramError, Names, Record};
 use super::script::{Script, ScriptError};
 use super::service::Service;
 use super::steps::Steps;
 use super::users::User;
-
-/// A measurement is not valid when one in a hundred arrivals was noticed later than this...
-const LATENESS_FLOOR_US: u64 = 2_000;
-/// ...and also later than this share of the tightest limit on a duration.
-const LATENESS_SHARE: f64 = 0.1;
 
 /// Why a job could not be carried out. Never the candidate's fault.
 #[derive(Debug, thiserror::Error)]
@@ -114,9 +107,9 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
         record: RefCell::new(record),
         ended: Notify::new(),
     });
-    let cpu_before_ms = cpu_ms()?;
+    let (began, before) = (Instant::now(), CpuTime::now()?);
     flow.run(say).await?;
-    summary.sender.cpu_ms = cpu_ms()?.saturating_sub(cpu_before_ms);
+    let cpu = before.until(CpuTime::now()?, began.elapsed());
     flow.record.borrow().fill(&mut summary, &names, &thresholds)?;
     let [lateness_p50_us, lateness_p99_us, lateness_max_us] = flow.record.borrow().lateness_us();
     summary.sender = Sender {
@@ -125,9 +118,15 @@ pub(super) async fn run(job: &LoadJob, say: Say<'_>) -> Result<LoadSummary, RunE
         lateness_max_us,
         connections: flow.service.connections.opened(),
         retried: flow.service.connections.retried(),
-        ..summary.sender
+        cpu_ms: cpu.own_ms,
+        others_percent: cpu.others_percent,
     };
-    summary.invalid = too_late(lateness_p99_us, &thresholds).into_iter().collect();
+    summary.invalid = doubts(
+        &summary.sender,
+        &summary.total.counts,
+        &thresholds,
+        &summary.thresholds,
+    );
     let steps = Steps {
         service: &flow.service,
         steps: &verify,
@@ -180,55 +179,5 @@ fn names(plan: &LoadPlan, lanes: &[Lane]) -> Names {
             .cloned()
             .zip(lanes.iter().map(|lane| !lane.warm_up))
             .collect(),
-    }
-}
-
-/// Why the generator, and not the service, may be what was measured.
-fn too_late(lateness_p99_us: u64, thresholds: &[Threshold]) -> Option<String> {
-    let of_durations = |threshold: &&Threshold| {
-        threshold.metric == Metric::Duration && !matches!(threshold.aggregate, Aggregate::Min)
-    };
-    let tightest_ms = thresholds
-        .iter()
-        .filter(of_durations)
-        .map(|threshold| threshold.limit)
-        .min_by(f64::total_cmp);
-    let share_us = tightest_ms.map_or(0, |ms| (ms * 1e3 * LATENESS_SHARE) as u64);
-    let allowed_us = share_us.max(LATENESS_FLOOR_US);
-    (lateness_p99_us > allowed_us).then(|| {
-        format!(
-            "the generator was short of CPU: it noticed one in a hundred arrivals over {:.1} ms late, {:.1} ms are allowed",
-            lateness_p99_us as f64 / 1e3,
-            allowed_us as f64 / 1e3,
-        )
-    })
-}
-
-/// CPU time of this process so far.
-fn cpu_ms() -> Result<u64, nix::Error> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let total = usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds();
-    Ok(u64::try_from(total).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_late_generator_makes_the_measurement_invalid() {
-        let strict = [Threshold::parse("http_req_duration", "p(95)<20").unwrap()];
-        let lax = [
-            Threshold::parse("http_req_duration", "p(95)<200").unwrap(),
-            Threshold::parse("http_req_failed", "rate<0.01").unwrap(),
-        ];
-        assert_eq!(too_late(2_000, &strict), None);
-        assert_eq!(
-            too_late(2_100, &strict).unwrap(),
-            "the generator was short of CPU: it noticed one in a hundred arrivals over 2.1 ms late, 2.0 ms are allowed"
-        );
-        assert_eq!(too_late(20_000, &lax), None);
-        assert!(too_late(20_001, &lax).is_some());
-        assert!(too_late(2_001, &[]).is_some());
     }
 }
