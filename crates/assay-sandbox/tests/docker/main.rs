@@ -12,20 +12,23 @@
 mod commands;
 mod egress;
 mod files;
+mod images;
 mod lifecycle;
 mod limits;
 mod network;
 mod policy;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use assay_sandbox::images::{self, BuildOptions, ImageFolder};
+use assay_sandbox::images::{BuildOptions, ImageFolder, build};
 use assay_sandbox::{Container, ContainerSpec, Engine, Image, Limits, Mount, Pod, Run, RunSpec};
 use bollard::Docker;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 /// How to get the agent that these tests put into containers.
@@ -90,13 +93,15 @@ pub(crate) fn limits() -> Limits {
 /// Runs a test in a run of its own, and fails when anything of it is left afterwards.
 pub(crate) async fn with_bench(test: impl AsyncFnOnce(&Bench)) {
     let Some(bench) = bench().await else { return };
-    test(&bench).await;
+    // A test that fails leaves nothing either.
+    let outcome = AssertUnwindSafe(test(&bench)).catch_unwind().await;
     bench.run.destroy(Duration::from_secs(60)).await.unwrap();
     assert_eq!(
         left(&bench.docker, bench.run.id()).await,
         (0, 0),
         "containers and volumes are left"
     );
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
 }
 
 /// A run, or none where there is no engine and none is required.
@@ -110,7 +115,7 @@ pub(crate) async fn bench() -> Option<Bench> {
         }
     };
     let (drive, tiny) = test_images(&engine).await;
-    let id = format!("test-{}-{}", unique(), RUNS.fetch_add(1, Ordering::Relaxed));
+    let id = format!("test-{}", unique());
     let cancel = CancellationToken::new();
     let spec = RunSpec {
         id,
@@ -147,15 +152,13 @@ pub(crate) async fn test_images(engine: &Engine) -> (Image, Image) {
         timeout: Duration::from_secs(300),
     };
     let drive = ImageFolder::read(&workspace.join("runner-images/drive")).unwrap();
-    let drive = images::build(engine, &drive, &options, &mut |_| {})
-        .await
-        .unwrap();
+    let drive = build(engine, &drive, &options, &mut |_| {}).await.unwrap();
     let tiny = ImageFolder::read(&here.join("tests/docker/image")).unwrap();
     let options = BuildOptions {
         agent: None,
         ..options
     };
-    let tiny = images::build(engine, &tiny, &options, &mut |_| {}).await.unwrap();
+    let tiny = build(engine, &tiny, &options, &mut |_| {}).await.unwrap();
     (drive, tiny)
 }
 
@@ -180,7 +183,9 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn unique() -> u64 {
+/// A number that no other test, here or in another process, uses.
+pub(crate) fn unique() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    u64::from(std::process::id()) << 20 | u64::from(now.subsec_micros())
+    let count = u64::from(RUNS.fetch_add(1, Ordering::Relaxed));
+    (u64::from(std::process::id()) << 32) | (count << 20) | u64::from(now.subsec_micros())
 }

@@ -166,7 +166,7 @@ async fn the_engine_understood_every_field() {
             .into_iter()
             .map(|mount| {
                 format!(
-                    "{:?} {} rw={:?}",
+                    "{} {} rw={:?}",
                     mount.typ.unwrap(),
                     mount.destination.unwrap(),
                     mount.rw.unwrap()
@@ -176,8 +176,8 @@ async fn the_engine_understood_every_field() {
         mounts.sort();
         insta::assert_debug_snapshot!(mounts, @r#"
         [
-            "VOLUME /assay rw=false",
-            "VOLUME /src rw=false",
+            "volume /assay rw=false",
+            "volume /src rw=false",
         ]
         "#);
     })
