@@ -102,32 +102,58 @@ impl Bands {
             .collect()
     }
 
-    /// What of the scorecard lies outside its band, as sentences. Empty: all is as expected.
-    pub fn misses(&self, scorecard: &Scorecard) -> Vec<String> {
-        let mut misses = Vec::new();
-        let mut judge = |name: &str, value: f64, band: Band, unit: &str| {
-            if !(band.min..=band.max).contains(&value) {
-                misses.push(format!(
-                    "{name} is {value:.1} {unit}, expected {} to {}",
-                    band.min, band.max
-                ));
-            }
-        };
-        judge("the total", scorecard.score.total, self.total, "points");
+    /// Compares a scorecard with the bands. What could not be scored is left open, never counted as a miss.
+    pub fn compare(&self, scorecard: &Scorecard) -> Comparison {
+        let mut comparison = Comparison::default();
+        let [low, high] = scorecard.score.range;
+        comparison.add("the total", "points", self.total, low, high);
         for (id, band) in self.named() {
             if let Some(category) = scorecard.categories.iter().find(|category| category.id == id) {
-                let percent = if category.max > 0.0 {
-                    100.0 * category.score / category.max
-                } else {
-                    0.0
+                let unscored = category.lines.iter().filter(|line| line.points.is_none());
+                let open: f64 = unscored.map(|line| line.max).sum();
+                let percent = |points: f64| {
+                    if category.max > 0.0 {
+                        100.0 * points / category.max
+                    } else {
+                        0.0
+                    }
                 };
-                judge(id.name(), percent, band, "%");
+                comparison.add(
+                    id.name(),
+                    "%",
+                    band,
+                    percent(category.score),
+                    percent(category.score + open),
+                );
             }
         }
-        for category in scorecard.categories.iter().filter(|category| !category.scored) {
-            misses.push(format!("{} was not scored", category.id.name()));
+        comparison
+    }
+}
+
+/// How a scorecard compares with its bands.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Comparison {
+    /// What lies outside its band, as sentences.
+    pub misses: Vec<String>,
+    /// What may or may not lie in its band, since something was not scored.
+    pub open: Vec<String>,
+}
+
+impl Comparison {
+    /// The value lies somewhere from `low` to `high`.
+    fn add(&mut self, name: &str, unit: &str, band: Band, low: f64, high: f64) {
+        let shown = if high - low < 0.05 {
+            format!("{low:.1}")
+        } else {
+            format!("{low:.1} to {high:.1}")
+        };
+        let sentence = format!("{name} is {shown} {unit}, expected {} to {}", band.min, band.max);
+        if high < band.min || low > band.max {
+            self.misses.push(sentence);
+        } else if low < band.min || high > band.max {
+            self.open.push(sentence);
         }
-        misses
     }
 }
 
@@ -163,5 +189,31 @@ impl Lint for Expected {
             }
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Band, Comparison};
+
+    #[test]
+    fn a_band_is_met_missed_or_open() {
+        for (low, high, expected) in [
+            (50.0, 50.0, "met"),
+            (40.0, 60.0, "met"),
+            (39.0, 39.0, "missed"),
+            (61.0, 70.0, "missed"),
+            (30.0, 45.0, "open"),
+            (0.0, 100.0, "open"),
+        ] {
+            let mut comparison = Comparison::default();
+            comparison.add("style", "%", Band { min: 40.0, max: 60.0 }, low, high);
+            let verdict = match (comparison.misses.len(), comparison.open.len()) {
+                (0, 0) => "met",
+                (1, 0) => "missed",
+                _ => "open",
+            };
+            assert_eq!(verdict, expected, "{low} to {high}");
+        }
     }
 }

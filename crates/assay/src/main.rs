@@ -28,7 +28,7 @@ struct Cli {
         value_name = "FILTER"
     )]
     log: String,
-    /// The container engine's address; by default DOCKER_HOST or the local socket.
+    /// The container engine's address; by default `DOCKER_HOST` or the local socket.
     #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
     engine: Option<String>,
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use assay_core::expected::{Band, Bands, Expected};
+use assay_core::expected::{Band, Bands, Comparison, Expected};
 use assay_core::report::Report;
 use assay_core::scoring::Scorecard;
 use assay_core::yaml::Mistake;
@@ -70,7 +70,7 @@ pub(crate) async fn run(
     let engine = assess::connect(engine).await?;
     let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
     let out = arguments.out.as_deref().unwrap_or(temporary.path());
-    let mut n_failed = 0;
+    let (mut n_failed, mut n_open) = (0, 0);
     for solution in &chosen {
         let out = out.join(&solution.track).join(&solution.name);
         let repository = temporary
@@ -93,15 +93,17 @@ pub(crate) async fn run(
         drop(showing.await);
         let report = report.with_context(|| format!("{} could not be assessed", solution.path()))?;
         output::write(&report, &out, &[])?;
-        let misses = solution.bands.misses(&scorecard(&report));
-        progress::say(&row(solution, &report, &misses));
-        n_failed += usize::from(!misses.is_empty());
+        let comparison = solution.bands.compare(&scorecard(&report));
+        progress::say(&row(solution, &report, &comparison));
+        n_failed += usize::from(!comparison.misses.is_empty());
+        n_open += usize::from(comparison.misses.is_empty() && !comparison.open.is_empty());
     }
-    progress::say(&format!("{} passed, {n_failed} failed", chosen.len() - n_failed));
-    Ok(if n_failed == 0 {
-        Exit::Done
-    } else {
-        Exit::GateFailed
+    let n_passed = chosen.len() - n_failed - n_open;
+    progress::say(&format!("{n_passed} passed, {n_failed} failed, {n_open} skipped"));
+    Ok(match (n_failed, n_open) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::NotScored,
+        _ => Exit::GateFailed,
     })
 }
 
@@ -134,7 +136,11 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
         }
         // A solution of this name says more about the bare template than the rule for all of them.
         if !names.iter().any(|name| name == TEMPLATE) {
-            solutions.push(Solution { track: track.clone(), name: TEMPLATE.into(), bands: template_bands() });
+            solutions.push(Solution {
+                track: track.clone(),
+                name: TEMPLATE.into(),
+                bands: template_bands(),
+            });
         }
         for name in names {
             let path = root.join(&name).join("expected.yaml");
@@ -201,11 +207,11 @@ fn scorecard(report: &Report) -> Scorecard {
     }
 }
 
-fn row(solution: &Solution, report: &Report, misses: &[String]) -> String {
-    let verdict = if misses.is_empty() {
-        "as expected"
-    } else {
-        "NOT AS EXPECTED"
+fn row(solution: &Solution, report: &Report, comparison: &Comparison) -> String {
+    let verdict = match (comparison.misses.is_empty(), comparison.open.is_empty()) {
+        (true, true) => "as expected",
+        (true, false) => "open: not all was scored",
+        (false, _) => "NOT AS EXPECTED",
     };
     let percents: Vec<String> = report
         .categories
@@ -225,7 +231,7 @@ fn row(solution: &Solution, report: &Report, misses: &[String]) -> String {
         report.score.total,
         percents.join(", ")
     );
-    for miss in misses {
+    for miss in comparison.misses.iter().chain(&comparison.open) {
         row += &format!("\n    {miss}");
     }
     row
