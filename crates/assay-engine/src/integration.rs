@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_core::evidence::{CheckEvidence, TestCase, TestStatus};
 use assay_core::exercise::{Check, CheckKind};
-use assay_core::fault::Stop;
+use assay_core::fault::{Stop, Whose};
 use assay_formats::{Limits, junit};
 use assay_sandbox::{Command, Container, Content, Tmpfs, TreeEntry};
 use futures_util::stream;
@@ -59,11 +59,17 @@ async fn run(
         .deadline(deadline)
         .output(context::at_most(OUTPUT_BYTES));
     let process = tests.spawn(command).await.map_err(|error| ROLE.ask(&error))?;
+    let mut broken_service = None;
     let exited = loop {
         tokio::select! {
             exited = process.exited() => break exited.map_err(|error| ROLE.ask(&error))?,
-            asked = control.next() => if let Some(asked) = asked {
-                let answer = obey(&mut running, asked.line()).await;
+            Some(asked) = control.next() => {
+                let answer = obey(&mut running, asked.line()).await.unwrap_or_else(|stop| {
+                    let answer = Answer::refused(stop.sentence());
+                    // A database of ours that does not come back is not what the test is about.
+                    broken_service = broken_service.take().or((stop.whose() != Whose::Candidate).then_some(stop));
+                    answer
+                });
                 let line = serde_json::to_string(&answer).unwrap_or_default();
                 if let Err(error) = asked.answer(&line).await {
                     tracing::debug!(%error, "a test did not wait for its answer");
@@ -71,6 +77,9 @@ async fn run(
             },
         }
     };
+    if let Some(stop) = broken_service {
+        return Err(stop);
+    }
     evidence.logs.extend(running.logs());
     if let Some(ended) = running.app_ended().await {
         evidence.notes.push(format!(
@@ -237,53 +246,47 @@ struct Answer {
     error: Option<String>,
 }
 
-async fn obey(running: &mut Running<'_>, line: &str) -> Answer {
+impl Answer {
+    fn refused(why: String) -> Self {
+        Self {
+            error: Some(why),
+            ..Self::default()
+        }
+    }
+}
+
+/// Does what a test asked for.
+///
+/// # Errors
+/// When a part did not come back: the candidate's fault for their service, ours for a database.
+async fn obey(running: &mut Running<'_>, line: &str) -> Result<Answer, Stop> {
     let order: Order = match serde_json::from_str(line) {
         Ok(order) => order,
-        Err(error) => {
-            return Answer {
-                error: Some(error.to_string()),
-                ..Answer::default()
-            };
-        }
+        Err(error) => return Ok(Answer::refused(error.to_string())),
     };
-    let done = match (
+    let (stopped_ms, ready_ms) = match (
         order.restart.as_deref(),
         order.stop.as_deref(),
         order.start.as_deref(),
     ) {
         (Some("app"), None, None) => {
-            let restarted = running.restart_app().await;
-            restarted.map(|restarted| (Some(restarted.stopped_ms), Some(restarted.ready_ms)))
+            let restarted = running.restart_app().await?;
+            (Some(restarted.stopped_ms), Some(restarted.ready_ms))
         }
-        (Some(service), None, None) => match running.stop_service(service).await {
-            Ok(stopped_ms) => running
-                .start_service(service)
-                .await
-                .map(|ready_ms| (Some(stopped_ms), Some(ready_ms))),
-            Err(stop) => Err(stop),
-        },
-        (None, Some(service), None) => running.stop_service(service).await.map(|ms| (Some(ms), None)),
-        (None, None, Some(service)) => running.start_service(service).await.map(|ms| (None, Some(ms))),
-        _ => {
-            return Answer {
-                error: Some("ask for one of restart, stop, start".into()),
-                ..Answer::default()
-            };
+        (Some(service), None, None) => {
+            let stopped_ms = running.stop_service(service).await?;
+            (Some(stopped_ms), Some(running.start_service(service).await?))
         }
+        (None, Some(service), None) => (Some(running.stop_service(service).await?), None),
+        (None, None, Some(service)) => (None, Some(running.start_service(service).await?)),
+        _ => return Ok(Answer::refused("ask for one of restart, stop, start".into())),
     };
-    match done {
-        Ok((stopped_ms, ready_ms)) => Answer {
-            ok: true,
-            stopped_ms,
-            ready_ms,
-            error: None,
-        },
-        Err(stop) => Answer {
-            error: Some(stop.sentence()),
-            ..Answer::default()
-        },
-    }
+    Ok(Answer {
+        ok: true,
+        stopped_ms,
+        ready_ms,
+        error: None,
+    })
 }
 
 #[cfg(test)]
