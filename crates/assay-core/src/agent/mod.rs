@@ -8,16 +8,16 @@
 //! File requests ([`Ask::Write`], [`Ask::Link`]) take effect in the order in which they were sent; everything else runs
 //! side by side. Bytes travel as base64. Every size and time is explicit: this module has no defaults to forget.
 
+mod base64;
 mod lines;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-pub use lines::{LineBuffer, OverlongLine};
+pub use self::base64::Base64;
+pub use self::lines::{LineBuffer, OverlongLine};
 
 /// The protocol's version. Both sides refuse to talk to another one.
 pub const VERSION: u32 = 1;
@@ -489,38 +489,6 @@ pub enum ErrorKind {
     Abandoned,
     /// Any other failure of the operating system.
     Os,
-}
-
-/// Bytes, written as base64 (RFC 4648 §4, padded) where they are serialised.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Base64(pub Vec<u8>);
-
-impl fmt::Debug for Base64 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Base64({} bytes)", self.0.len())
-    }
-}
-
-impl Serialize for Base64 {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Base64 {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Base64;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a base64 string")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Base64, E> {
-                STANDARD.decode(text).map(Base64).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Visitor)
-    }
 }
 
 #[cfg(test)]
