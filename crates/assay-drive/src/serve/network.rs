@@ -235,7 +235,7 @@ mod tests {
             assert_eq!(
                 wait(Wait {
                     target,
-                    deadline_ms: 100,
+                    deadline_ms: 1_000,
                     interval_ms: 20
                 })
                 .await
@@ -257,6 +257,7 @@ mod tests {
         })
         .await;
         assert_eq!(waited.last, Probe::NotListening);
-        assert!((2..=5).contains(&waited.attempts), "{waited:?}");
+        // One attempt alone can take longer than the deadline on a busy machine.
+        assert!((1..=5).contains(&waited.attempts), "{waited:?}");
     }
 }
