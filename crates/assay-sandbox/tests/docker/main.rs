@@ -151,15 +151,24 @@ pub(crate) async fn test_images(engine: &Engine) -> (Image, Image) {
         host_network: true,
         timeout: Duration::from_secs(300),
     };
-    let drive = ImageFolder::read(&workspace.join("runner-images/drive")).unwrap();
+    let drive = folder_named("test-drive", &workspace.join("runner-images/drive/Dockerfile"));
     let drive = build(engine, &drive, &options, &mut |_| {}).await.unwrap();
-    let tiny = ImageFolder::read(&here.join("tests/docker/image")).unwrap();
+    let tiny = folder_named("test-tiny", &here.join("tests/docker/image/Dockerfile"));
     let options = BuildOptions {
         agent: None,
         ..options
     };
     let tiny = build(engine, &tiny, &options, &mut |_| {}).await.unwrap();
     (drive, tiny)
+}
+
+/// An image folder with a name of its own, so that no test changes what `assay/drive:latest` of this machine is.
+fn folder_named(name: &str, dockerfile: &Path) -> ImageFolder {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join(name);
+    std::fs::create_dir(&path).unwrap();
+    std::fs::copy(dockerfile, path.join("Dockerfile")).unwrap();
+    ImageFolder::read(&path).unwrap()
 }
 
 /// How many containers and volumes of a run the engine knows.
