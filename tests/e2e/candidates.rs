@@ -125,13 +125,10 @@ fn text(value: &Value) -> &str {
 }
 
 macro_rules! candidates {
-    ($($test:ident: $name:literal $(without $remove:expr)?;)*) => { $(
+    ($($test:ident: $name:literal $(without $removed:literal)?;)*) => { $(
         #[test]
         fn $test() {
-            #[allow(unused_mut, unused_assignments, clippy::allow_attributes, reason = "only some remove files")]
-            let mut remove: &[&str] = &[];
-            $( remove = &$remove; )?
-            check($name, remove);
+            check($name, &[$($removed)?]);
         }
     )* };
 }
@@ -153,5 +150,5 @@ candidates! {
     skips_its_tests: "skips-its-tests";
     hides_from_linters: "hides-from-linters";
     overrides_commands: "overrides-commands";
-    no_tests: "no-tests" without ["tests/test_app.py"];
+    no_tests: "no-tests" without "tests/test_app.py";
 }
