@@ -3,12 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::queue::Outcome;
 use crate::report::CheckStatus;
 
 /// Something happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// It waits for a worker. Only runs of a daemon do.
+    RunQueued,
+    /// A worker took it; `execution` counts from 1 and grows when an earlier worker was lost.
+    RunTaken { worker: String, execution: u32 },
+    /// It waits again: its worker was lost, or is shutting down.
+    RunGivenBack { reason: String },
     /// The run began.
     RunStarted {
         run: String,
@@ -38,4 +45,6 @@ pub enum Event {
     RunScored { total: f64, max: f64, range: [f64; 2] },
     /// All is written and cleaned up.
     RunFinished { duration_ms: u64 },
+    /// The last event of every run of a daemon.
+    RunEnded { outcome: Outcome, reason: String },
 }

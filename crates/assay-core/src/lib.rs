@@ -2,6 +2,7 @@
 //!
 //! No IO, no clock, no async, no randomness: they are parameters. Everything here is a value or a pure function.
 
+pub mod id;
 pub mod units;
 pub mod yaml;
 
@@ -10,6 +11,9 @@ pub mod expected;
 pub mod load;
 pub mod security;
 pub mod toolchain;
+
+pub mod assignment;
+pub mod queue;
 
 pub mod agent;
 pub mod event;

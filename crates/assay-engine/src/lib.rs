@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+mod exercises;
 mod folder;
 mod run;
 
@@ -20,5 +21,6 @@ pub mod evidence_files;
 mod faults;
 mod text;
 
+pub use exercises::Exercises;
 pub use folder::{DRIVE_IMAGE, ExerciseFolder, SCAN_IMAGE, TESTS_IMAGE, read_yaml};
 pub use run::{Assessment, Job, RunError, assess};

@@ -105,7 +105,12 @@ impl Lines {
                 let seconds = *duration_ms as f64 / 1000.0;
                 self.line(&format!("{check:<12} {word} {seconds:>6.1} s  {summary}"));
             }
-            Event::RunScored { .. } | Event::RunFinished { .. } => (),
+            Event::RunQueued
+            | Event::RunTaken { .. }
+            | Event::RunGivenBack { .. }
+            | Event::RunScored { .. }
+            | Event::RunFinished { .. }
+            | Event::RunEnded { .. } => (),
         }
     }
 

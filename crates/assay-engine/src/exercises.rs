@@ -1,0 +1,76 @@
+//! The exercises of a daemon: all folders of one folder, read when it starts and again when somebody asks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use assay_core::yaml::Mistake;
+
+use crate::ExerciseFolder;
+
+/// All exercises below one folder, by slug. Cheap to clone; clones see what [`Exercises::reload`] finds.
+#[derive(Debug, Clone)]
+pub struct Exercises {
+    dir: PathBuf,
+    images: PathBuf,
+    found: Arc<RwLock<BTreeMap<String, Arc<ExerciseFolder>>>>,
+}
+
+impl Exercises {
+    /// Reads every folder in `dir` that has an `exercise.yaml`, with toolchains and services from `images`. A broken one is
+    /// left out, and its mistakes are given back beside those that can be used.
+    pub fn read(dir: &Path, images: &Path) -> (Self, Vec<Mistake>) {
+        let exercises = Self {
+            dir: dir.to_owned(),
+            images: images.to_owned(),
+            found: Arc::default(),
+        };
+        let mistakes = exercises.reload();
+        (exercises, mistakes)
+    }
+
+    /// Reads them again. One that is broken now stays as it was.
+    pub fn reload(&self) -> Vec<Mistake> {
+        let mut mistakes = Vec::new();
+        let Ok(entries) = std::fs::read_dir(&self.dir) else {
+            let shown = self.dir.display().to_string();
+            return vec![Mistake::of_file(
+                &shown,
+                "cannot be read",
+                "name the folder of the exercises",
+            )];
+        };
+        for dir in entries.flatten().map(|entry| entry.path()) {
+            if !dir.join("exercise.yaml").is_file() {
+                continue;
+            }
+            match ExerciseFolder::read(&dir, &self.images) {
+                Ok(folder) => {
+                    let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
+                    found.insert(folder.spec.slug.clone(), Arc::new(folder));
+                }
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        mistakes
+    }
+
+    /// The exercise of this slug, as it was read last.
+    pub fn get(&self, slug: &str) -> Option<Arc<ExerciseFolder>> {
+        self.found
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(slug)
+            .cloned()
+    }
+
+    /// All of them, by slug.
+    pub fn all(&self) -> Vec<Arc<ExerciseFolder>> {
+        self.found
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+}

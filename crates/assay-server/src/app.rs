@@ -1,0 +1,91 @@
+//! What all handlers share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use assay_engine::Exercises;
+use assay_store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the operator decides. There is no default: the binary's documented configuration file is the only place for those.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address under which people reach the daemon, without a slash at its end: `https://assay.example.org`.
+    pub public_url: String,
+    /// Folder of hosted repositories.
+    pub repositories: PathBuf,
+    /// Folder of archived repositories, one bundle each.
+    pub archives: PathBuf,
+    /// Largest push, in bytes.
+    pub max_push_bytes: u64,
+    /// How long a push is held open to show progress.
+    pub push_progress: std::time::Duration,
+    /// Whether `X-Forwarded-For` of a proxy in front is believed.
+    pub behind_proxy: bool,
+    /// How long repositories are kept after the due date, or after the invitation where there is none.
+    pub retention: std::time::Duration,
+}
+
+/// What all handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    exercises: Exercises,
+    settings: Settings,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Puts it together. Work that outlives its request is tracked in `tasks` and ends, or is told to end, on `shutdown`.
+    pub fn new(
+        store: Store,
+        exercises: Exercises,
+        settings: Settings,
+        shutdown: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            store,
+            exercises,
+            settings,
+            shutdown,
+            tasks,
+        }))
+    }
+
+    /// What the daemon remembers.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The exercises that can be assigned.
+    pub fn exercises(&self) -> &Exercises {
+        &self.0.exercises
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Cancelled when the daemon drains.
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.0.shutdown
+    }
+
+    /// Work that outlives its request.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Milliseconds since 1970. The only clock of the handlers.
+    pub fn now_ms(&self) -> i64 {
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+    }
+}

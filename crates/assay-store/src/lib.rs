@@ -1,0 +1,21 @@
+//! All that a daemon remembers: users, tokens, assignments, runs with their events and leases, scorecards, evidence, the
+//! audit trail. One set of SQL for SQLite and PostgreSQL.
+//!
+//! This is the only crate that knows SQL. Time and ids are parameters of every call; nothing here draws or looks at a clock.
+//! Every change is one transaction. What a caller may see of a row is a plain struct of [`model`].
+
+#![warn(missing_docs)]
+
+pub mod model;
+
+mod assignments;
+mod audit;
+mod blobs;
+mod database;
+mod forges;
+mod runs;
+mod scorecards;
+mod tokens;
+mod users;
+
+pub use database::{OpenError, Store, StoreError};
