@@ -3,12 +3,13 @@ from uuid import uuid4
 
 import pytest
 
+SOMEBODYS = "7d0f4c52-93a1-4a39-b0a8-5f6a3f1c2d4e"
 SECURED = [
     ("GET", "/tasks"),
     ("POST", "/tasks"),
     ("GET", "/tasks/1"),
-    ("PATCH", f"/tasks/{uuid4()}"),
-    ("DELETE", f"/tasks/{uuid4()}"),
+    ("PATCH", f"/tasks/{SOMEBODYS}"),
+    ("DELETE", f"/tasks/{SOMEBODYS}"),
     ("POST", "/sync"),
     ("GET", "/stats"),
 ]
