@@ -223,6 +223,17 @@ pub struct AssignmentRow {
     pub n_attempts_used: u32,
 }
 
+/// What is known of an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remembered {
+    /// Nothing: go on, then [`crate::Store::remember`] the response.
+    New,
+    /// The same request was answered with this.
+    Same(serde_json::Value),
+    /// Another request used the key, or the same one is still being answered.
+    Different,
+}
+
 /// A commit that asks to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRun {
