@@ -11,6 +11,8 @@ use crate::fault::Fault;
 use crate::load::LoadSummary;
 use crate::scoring::{CategoryScore, Score, Scorecard};
 
+pub mod candidate;
+
 /// Version of the format. A reader of version n reads every report of version n.
 pub const SCHEMA_VERSION: u32 = 1;
 
