@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod config;
 pub(crate) mod exercise;
 pub(crate) mod images;
 pub(crate) mod report;

@@ -3,15 +3,15 @@
 //! `anyhow` is used here and only here: everything that a command cannot go on from ends in one message on standard error.
 
 mod commands;
+mod configuration;
 mod exit;
+mod logging;
 mod progress;
-
-use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
+use crate::configuration::LogFormat;
 use crate::exit::Exit;
 
 /// Assesses backend take-home exercises: builds, tests, loads and attacks a submission in containers, and writes one scored
@@ -19,15 +19,10 @@ use crate::exit::Exit;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
-    /// What of Assay's own doings is logged on standard error, such as `debug` or `assay_engine=debug`.
-    #[arg(
-        long,
-        global = true,
-        env = "ASSAY_LOG",
-        default_value = "warn",
-        value_name = "FILTER"
-    )]
-    log: String,
+    /// What of Assay's own doings is logged on standard error, such as `debug` or `assay_engine=debug`; by default `warn`, and
+    /// what the configuration says for the daemon.
+    #[arg(long, global = true, env = "ASSAY_LOG", value_name = "FILTER")]
+    log: Option<String>,
     /// The container engine's address; by default `DOCKER_HOST` or the local socket.
     #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
     engine: Option<String>,
@@ -49,16 +44,12 @@ enum Command {
     /// Build, list and prune the images that checks run in.
     #[command(subcommand)]
     Images(commands::images::Command),
+    /// Print the daemon's default configuration: all keys with their meaning.
+    Config(commands::config::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
     let exit = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -80,12 +71,14 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let cancel = CancellationToken::new();
     tokio::spawn(cancel_on_signal(cancel.clone()));
     let engine = cli.engine.as_deref();
+    logging::start(cli.log.as_deref().unwrap_or("warn"), LogFormat::Text)?;
     match cli.command {
         Command::Run(arguments) => commands::run::run(arguments, engine, &cancel).await,
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Rescore(arguments) => commands::rescore::run(&arguments),
         Command::Exercise(command) => commands::exercise::run(command, engine, &cancel).await,
         Command::Images(command) => commands::images::run(command, engine).await,
+        Command::Config(arguments) => commands::config::run(&arguments),
     }
 }
 
