@@ -5,6 +5,7 @@
 mod exercises;
 mod folder;
 mod run;
+mod scored;
 
 mod analyse;
 mod build;
@@ -21,6 +22,8 @@ pub mod evidence_files;
 mod faults;
 mod text;
 
+pub use events::Events;
 pub use exercises::Exercises;
 pub use folder::{DRIVE_IMAGE, ExerciseFolder, SCAN_IMAGE, TESTS_IMAGE, read_yaml};
 pub use run::{Assessment, Job, RunError, assess};
+pub use scored::Scored;

@@ -1,16 +1,11 @@
 //! One assessment from the command line's point of view: random values, clock, files around the engine's run.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use assay_core::event::Event;
-use assay_core::report::{ExerciseRef, Report, RunInfo};
-use assay_core::scoring;
-use assay_engine::events::Events;
-use assay_engine::evidence_files::{self, StoredEvidence};
-use assay_engine::{Assessment, ExerciseFolder, Job};
+use assay_core::report::Report;
+use assay_engine::{Events, ExerciseFolder, Job, Scored, evidence_files};
 use assay_sandbox::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +53,6 @@ pub(crate) async fn assess(
                 "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
             ),
         })?;
-    let (began, started_at) = (Instant::now(), SystemTime::now());
     let seed = request.seed.unwrap_or_else(rand::random);
     // Ids and secrets never follow from the seed: a candidate may know it from an earlier report.
     let run_id = format!("{:012x}", rand::random::<u64>() >> 16);
@@ -72,86 +66,12 @@ pub(crate) async fn assess(
         run_id: &run_id,
         seed,
         secret,
-        received_at: started_at,
+        received_at: SystemTime::now(),
         scratch: scratch.path(),
         extra_ca: request.extra_ca.clone(),
     };
-    let assessment = assay_engine::assess(engine, &job, events, cancel).await?;
-    let run = RunInfo {
-        id: run_id.clone(),
-        started_at_ms: millis(started_at.duration_since(UNIX_EPOCH).unwrap_or_default()),
-        duration_ms: millis(began.elapsed()),
-        seed,
-        environment: environment(engine),
-    };
-    let report = write(request, assessment, run)?;
-    let score = &report.score;
-    events.tell(Event::RunScored {
-        total: score.total,
-        max: score.max,
-        range: score.range,
-    });
-    events.tell(Event::RunFinished {
-        duration_ms: report.run.duration_ms,
-    });
-    Ok(report)
-}
-
-fn write(request: &Request<'_>, assessment: Assessment, run: RunInfo) -> anyhow::Result<Report> {
-    let spec = &request.folder.spec;
-    let exercise = ExerciseRef {
-        slug: spec.slug.clone(),
-        title: spec.title.clone(),
-        digest: format!("sha256:{}", request.folder.digest),
-    };
-    let images = assessment
-        .images
-        .into_iter()
-        .map(|(name, id)| (format!("image/{name}"), id));
-    let program = [(
-        "program/assay".to_owned(),
-        format!("version {}", env!("CARGO_PKG_VERSION")),
-    )];
-    let digests: BTreeMap<String, String> = images.chain(program).collect();
-    let stored = StoredEvidence::new(
-        exercise,
-        assessment.submission,
-        run,
-        assessment.evidence,
-        digests,
-        &assessment.raw,
-    );
-    evidence_files::write(request.out, &stored, &assessment.raw)?;
-    Ok(report(request.folder, stored))
-}
-
-/// The report of stored evidence under an exercise's present scoring.
-pub(crate) fn report(folder: &ExerciseFolder, stored: StoredEvidence) -> Report {
-    let scorecard = scoring::score(&folder.spec, &stored.evidence);
-    Report::new(
-        stored.exercise,
-        stored.submission,
-        stored.run,
-        scorecard,
-        &stored.evidence,
-        stored.digests,
-    )
-}
-
-fn environment(engine: &Engine) -> BTreeMap<String, String> {
-    let info = engine.info();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    [
-        ("engine", info.version.clone()),
-        ("cgroup version", info.cgroup_version.to_string()),
-        ("cores", info.cpus.to_string()),
-        ("memory", format!("{} MiB", info.memory_bytes >> 20)),
-        ("kernel", kernel.trim().to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    let scored = Scored::of(engine, &job, events, cancel).await?;
+    evidence_files::write(request.out, &scored.stored, &scored.raw)?;
+    scored.tell(events);
+    Ok(scored.report)
 }

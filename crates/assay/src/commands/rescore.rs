@@ -6,7 +6,7 @@ use assay_core::report::Report;
 use assay_engine::evidence_files;
 use clap::Args;
 
-use super::{assess, folders, output};
+use super::{folders, output};
 use crate::exit::Exit;
 use crate::progress;
 
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         );
     }
     let before = output::read(&arguments.out)?;
-    let after = assess::report(&folder, stored);
+    let after = stored.report(&folder);
     progress::say(&difference(&before, &after));
     if arguments.write {
         for file in output::write(&after, &arguments.out, &[])? {
