@@ -7,15 +7,24 @@
 
 use assay_core::report::Report;
 
+pub mod number;
+pub mod state;
+pub mod text;
+
 mod anchor;
 mod chart;
 mod html;
 mod junit;
 mod markdown;
-mod number;
 mod sarif;
-mod state;
-mod text;
+
+pub use chart::Gauge;
+
+/// The style sheet of the page. Other pages of the product begin with it, so that all look alike.
+pub const STYLE: &str = include_str!("../templates/report.css");
+
+/// The shapes that [`state::Mark`] names, as an invisible SVG at the head of a page.
+pub const ICONS: &str = include_str!("../templates/icons.svg");
 
 /// A report could not be rendered.
 #[derive(Debug, thiserror::Error)]

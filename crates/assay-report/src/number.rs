@@ -1,7 +1,7 @@
 //! Numbers as people write them: with a unit, and with no more digits than mean something.
 
 /// Points: `82`, `12.5`. A second digit only where one would hide that something is missing: `99.96`.
-pub(crate) fn points(points: f64) -> String {
+pub fn points(points: f64) -> String {
     if !points.is_finite() {
         return "–".into();
     }
@@ -17,7 +17,7 @@ pub(crate) fn points(points: f64) -> String {
 }
 
 /// A share from 0 to 1 in whole percent; 100 only when nothing is missing, 0 only when nothing is there.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     if !share.is_finite() {
         return "–".into();
     }
@@ -30,7 +30,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A share of counts, 0 when there is nothing.
-pub(crate) fn share(part: u64, all: u64) -> f64 {
+pub fn share(part: u64, all: u64) -> f64 {
     if all == 0 {
         0.0
     } else {
@@ -39,7 +39,7 @@ pub(crate) fn share(part: u64, all: u64) -> f64 {
 }
 
 /// Wall time: `148 ms`, `12.4 s`, `4 min 5 s`.
-pub(crate) fn wall_time(ms: u64) -> String {
+pub fn wall_time(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{:.1} s", ms as f64 / 1_000.0),
@@ -49,7 +49,7 @@ pub(crate) fn wall_time(ms: u64) -> String {
 }
 
 /// Latency: `0.9 ms`, `148 ms`, `1.3 s`.
-pub(crate) fn latency(us: u64) -> String {
+pub fn latency(us: u64) -> String {
     let ms = us as f64 / 1_000.0;
     match us {
         0..9_950 => format!("{ms:.1} ms"),
@@ -59,7 +59,7 @@ pub(crate) fn latency(us: u64) -> String {
 }
 
 /// A number of no known unit: up to three digits after the point, none where there are none.
-pub(crate) fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     if !value.is_finite() {
         return "–".into();
     }
@@ -77,7 +77,7 @@ pub(crate) fn plain(value: f64) -> String {
 }
 
 /// `1 test`, `2 tests`.
-pub(crate) fn count(n: usize, one: &str) -> String {
+pub fn count(n: usize, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
     } else {
@@ -86,7 +86,7 @@ pub(crate) fn count(n: usize, one: &str) -> String {
 }
 
 /// `12 345`, with a space that does not break.
-pub(crate) fn thousands(n: u64) -> String {
+pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -99,15 +99,15 @@ pub(crate) fn thousands(n: u64) -> String {
 }
 
 /// A moment in UTC.
-pub(crate) struct Moment {
+pub struct Moment {
     /// `2026-11-23T22:30:00Z`.
-    pub(crate) machine: String,
+    pub machine: String,
     /// `2026-11-23 22:30 UTC`.
-    pub(crate) person: String,
+    pub person: String,
 }
 
 /// Seconds since 1970 as a moment; none outside the years 1 to 9999.
-pub(crate) fn moment(seconds: i64) -> Option<Moment> {
+pub fn moment(seconds: i64) -> Option<Moment> {
     const YEAR_1: i64 = -62_135_596_800;
     const YEAR_10000: i64 = 253_402_300_800;
     if !(YEAR_1..YEAR_10000).contains(&seconds) {

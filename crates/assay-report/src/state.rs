@@ -6,30 +6,37 @@ use assay_core::exercise::{CategoryId, CheckKind};
 use assay_core::report::CheckStatus;
 
 /// From this share of the points on a score is strong.
-pub(crate) const STRONG: f64 = 0.9;
+pub const STRONG: f64 = 0.9;
 /// From this share of the points on a score is solid.
-pub(crate) const SOLID: f64 = 0.5;
+pub const SOLID: f64 = 0.5;
 
 /// A state as the page shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Template)]
 #[template(path = "mark.html", whitespace = "suppress")]
-pub(crate) struct Mark {
+pub struct Mark {
     /// For people.
-    pub(crate) word: &'static str,
+    pub word: &'static str,
     /// Name of the shape, `#i-…` in the page.
-    pub(crate) icon: &'static str,
+    pub icon: &'static str,
     /// Name of the colour, `.c-…` in the style sheet.
-    pub(crate) color: &'static str,
+    pub color: &'static str,
 }
 
 impl askama::filters::HtmlSafe for Mark {}
 
+impl Mark {
+    /// A state of another page. Beside the icons of [`crate::ICONS`] it may name those that the page has itself.
+    pub const fn new(word: &'static str, icon: &'static str, color: &'static str) -> Self {
+        Self { word, icon, color }
+    }
+}
+
 const fn mark(word: &'static str, icon: &'static str, color: &'static str) -> Mark {
-    Mark { word, icon, color }
+    Mark::new(word, icon, color)
 }
 
 /// The mark of a check.
-pub(crate) fn of_check(status: CheckStatus) -> Mark {
+pub fn of_check(status: CheckStatus) -> Mark {
     match status {
         CheckStatus::Passed => mark("Passed", "pass", "pass"),
         CheckStatus::Failed => mark("Failed", "fail", "fail"),
@@ -38,7 +45,7 @@ pub(crate) fn of_check(status: CheckStatus) -> Mark {
 }
 
 /// The mark of a test.
-pub(crate) fn of_test(status: TestStatus) -> Mark {
+pub fn of_test(status: TestStatus) -> Mark {
     match status {
         TestStatus::Passed => mark("Passed", "pass", "pass"),
         TestStatus::Skipped => mark("Skipped", "skip", "muted"),
@@ -48,7 +55,7 @@ pub(crate) fn of_test(status: TestStatus) -> Mark {
 }
 
 /// The mark of a finding.
-pub(crate) fn of_level(level: Level) -> Mark {
+pub fn of_level(level: Level) -> Mark {
     match level {
         Level::Error => mark("Error", "fail", "fail"),
         Level::Warning => mark("Warning", "warn", "warn"),
@@ -57,7 +64,7 @@ pub(crate) fn of_level(level: Level) -> Mark {
 }
 
 /// The mark of a condition.
-pub(crate) fn of_condition(holds: bool) -> Mark {
+pub fn of_condition(holds: bool) -> Mark {
     if holds {
         mark("Met", "pass", "pass")
     } else {
@@ -66,7 +73,7 @@ pub(crate) fn of_condition(holds: bool) -> Mark {
 }
 
 /// The mark of the exercise's gate.
-pub(crate) fn of_gate(gate: Option<bool>, open: bool) -> Mark {
+pub fn of_gate(gate: Option<bool>, open: bool) -> Mark {
     match gate {
         Some(true) => mark("Gate passed", "pass", "pass"),
         Some(false) => mark("Gate failed", "fail", "fail"),
@@ -76,7 +83,7 @@ pub(crate) fn of_gate(gate: Option<bool>, open: bool) -> Mark {
 }
 
 /// The band of a score whose lowest and highest possible shares (0 to 1) are these.
-pub(crate) fn of_share(lowest: f64, highest: f64) -> Mark {
+pub fn of_share(lowest: f64, highest: f64) -> Mark {
     let band = |share: f64| match share {
         share if share >= STRONG => mark("Strong", "strong", "pass"),
         share if share >= SOLID => mark("Solid", "solid", "warn"),
@@ -91,7 +98,7 @@ pub(crate) fn of_share(lowest: f64, highest: f64) -> Mark {
 }
 
 /// The bands with their limits, for the legend.
-pub(crate) fn legend() -> [(Mark, &'static str); 4] {
+pub fn legend() -> [(Mark, &'static str); 4] {
     [
         (of_share(1.0, 1.0), "90 % of the points or more"),
         (of_share(SOLID, SOLID), "50 % or more"),
@@ -101,7 +108,7 @@ pub(crate) fn legend() -> [(Mark, &'static str); 4] {
 }
 
 /// A category's name for people.
-pub(crate) fn category(id: CategoryId) -> &'static str {
+pub fn category(id: CategoryId) -> &'static str {
     match id {
         CategoryId::Correctness => "Correctness",
         CategoryId::Tests => "Own tests",
@@ -113,7 +120,7 @@ pub(crate) fn category(id: CategoryId) -> &'static str {
 }
 
 /// A check's kind for people.
-pub(crate) fn kind(kind: CheckKind) -> &'static str {
+pub fn kind(kind: CheckKind) -> &'static str {
     match kind {
         CheckKind::Build => "Dependencies and build",
         CheckKind::Style => "Style and documentation",

@@ -10,7 +10,7 @@ const BLOCK_CHARS: usize = 8_000;
 const LOG_CHARS: usize = 64_000;
 
 /// One line: line breaks become spaces.
-pub(crate) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let flat: String = text
         .trim()
         .chars()
@@ -21,12 +21,12 @@ pub(crate) fn line(text: &str) -> String {
 }
 
 /// Several lines.
-pub(crate) fn block(text: &str) -> String {
+pub fn block(text: &str) -> String {
     capped(text.trim_end(), BLOCK_CHARS)
 }
 
 /// One line of code: its indentation stays.
-pub(crate) fn line_of_code(text: &str) -> String {
+pub fn line_of_code(text: &str) -> String {
     let flat: String = text
         .trim_end()
         .chars()
@@ -37,7 +37,7 @@ pub(crate) fn line_of_code(text: &str) -> String {
 }
 
 /// The end of a log, which is where the reason is.
-pub(crate) fn log(text: &str) -> String {
+pub fn log(text: &str) -> String {
     let text = text.trim_end();
     let surplus = text.chars().count().saturating_sub(LOG_CHARS);
     let end: String = text.chars().skip(surplus).collect();

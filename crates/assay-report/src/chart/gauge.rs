@@ -10,7 +10,7 @@ const RADIUS: f64 = 52.0;
 /// A score out of a maximum.
 #[derive(Template)]
 #[template(path = "chart/gauge.svg", escape = "html", whitespace = "minimize")]
-pub(crate) struct Gauge {
+pub struct Gauge {
     /// What it says, in a sentence.
     label: String,
     score: String,
@@ -24,7 +24,7 @@ pub(crate) struct Gauge {
 
 impl Gauge {
     /// The ring of a score; `lowest` and `highest` are shares from 0 to 1.
-    pub(crate) fn new(
+    pub fn new(
         label: String,
         score: String,
         max: String,

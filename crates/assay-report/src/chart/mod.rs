@@ -8,7 +8,7 @@ mod log_axis;
 mod timeline;
 
 pub(crate) use bar::Bar;
-pub(crate) use gauge::Gauge;
+pub use gauge::Gauge;
 pub(crate) use histogram::Histogram;
 pub(crate) use timeline::Timeline;
 
