@@ -19,6 +19,20 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Interviewer, Self::Admin];
+
+    /// The stable name, as in JSON and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Interviewer => "interviewer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// A person with an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -54,6 +68,22 @@ pub enum TokenKind {
     Page,
     /// One report, for whoever has the link; subject: run.
     Share,
+}
+
+impl TokenKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Session, Self::Api, Self::Git, Self::Page, Self::Share];
+
+    /// The stable name, as in JSON and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Api => "api",
+            Self::Git => "git",
+            Self::Page => "page",
+            Self::Share => "share",
+        }
+    }
 }
 
 /// A bearer secret's record. The secret itself is never stored: only its SHA-256.
@@ -266,7 +296,7 @@ pub struct Run {
     pub number: u32,
     /// What asked for it.
     pub trigger: Trigger,
-    /// The commit, whole.
+    /// The commit, whole; empty once the candidate is erased, as are reference and reason.
     pub commit: String,
     /// The reference that named it.
     pub reference: String,
@@ -315,7 +345,7 @@ pub struct ScoreRow {
     pub categories: Vec<CategoryRow>,
     /// Digest of the exercise that it was computed by.
     pub exercise_digest: String,
-    /// Digest of the blob with the `report.json`.
+    /// Digest of the blob with the `report.json`; empty once the candidate is erased.
     pub report_digest: String,
     /// When it was computed.
     pub created_at_ms: i64,
@@ -482,6 +512,28 @@ pub enum ForgeKind {
     Bitbucket,
     /// Bitbucket Data Center.
     BitbucketServer,
+}
+
+impl ForgeKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::GitHub,
+        Self::GitLab,
+        Self::Gitea,
+        Self::Bitbucket,
+        Self::BitbucketServer,
+    ];
+
+    /// The stable name, as in JSON and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Gitea => "gitea",
+            Self::Bitbucket => "bitbucket",
+            Self::BitbucketServer => "bitbucketserver",
+        }
+    }
 }
 
 /// A forge that may trigger runs.

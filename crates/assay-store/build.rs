@@ -1,0 +1,5 @@
+//! Migrations are part of the program: a new one builds it again.
+
+fn main() {
+    println!("cargo::rerun-if-changed=migrations");
+}
