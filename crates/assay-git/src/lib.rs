@@ -25,6 +25,7 @@ pub mod solution;
 mod source;
 pub mod template;
 mod tree;
+mod version;
 
 pub use fetch::{FetchError, FetchLimits, FetchRequest, Fetched, fetch};
 pub(crate) use folder::Folder;
@@ -33,3 +34,4 @@ pub use history::{ChangeSize, Commit, History, HistoryLimits, IntroducedBlob, In
 pub use object::{Blame, ObjectId, ReadError, Repository};
 pub use source::{BadSource, Source};
 pub use tree::{Entry, LeftOut, Reason, Tree, TreeError, TreeLimits};
+pub use version::{VersionError, version};

@@ -76,7 +76,6 @@ impl From<assay_store::StoreError> for Problem {
     fn from(error: assay_store::StoreError) -> Self {
         match error {
             assay_store::StoreError::NotFound { what, .. } => Self::not_found(what),
-            #[expect(unreachable_patterns, reason = "the store is being written")]
             error => Self::internal("the database", &error),
         }
     }

@@ -1,6 +1,8 @@
 //! One module per command.
 
+pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod exercise;
 pub(crate) mod images;
 pub(crate) mod report;

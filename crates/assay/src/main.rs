@@ -4,9 +4,12 @@
 
 mod commands;
 mod configuration;
+mod data_folder;
 mod exit;
 mod logging;
 mod progress;
+#[expect(dead_code, unused_imports, reason = "the verbs follow")]
+mod remote;
 
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +49,12 @@ enum Command {
     Images(commands::images::Command),
     /// Print the daemon's default configuration: all keys with their meaning.
     Config(commands::config::Arguments),
+    /// Bring the database's schema up to date. `assay serve` does so by itself when it starts.
+    Migrate(commands::backup::Migrate),
+    /// Copy the installation into a folder while the daemon runs: database, evidence, repositories, archives, key.
+    Backup(commands::backup::Backup),
+    /// Examine whether everything that a daemon needs is there.
+    Doctor(commands::doctor::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
@@ -79,6 +88,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Exercise(command) => commands::exercise::run(command, engine, &cancel).await,
         Command::Images(command) => commands::images::run(command, engine).await,
         Command::Config(arguments) => commands::config::run(&arguments),
+        Command::Migrate(arguments) => commands::backup::migrate(&arguments).await,
+        Command::Backup(arguments) => commands::backup::backup(&arguments).await,
+        Command::Doctor(arguments) => commands::doctor::run(&arguments, engine).await,
     }
 }
 

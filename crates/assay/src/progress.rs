@@ -43,6 +43,59 @@ pub(crate) async fn show(mut events: Receiver<Event>, style: Style) {
     lines.clear();
 }
 
+/// An event that is worth a line of its own.
+pub(crate) fn text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::RunQueued => "queued".to_owned(),
+        Event::RunTaken { worker, execution: 1 } => format!("taken by {worker}"),
+        Event::RunTaken { worker, execution } => format!("taken by {worker}, execution {execution}"),
+        Event::RunGivenBack { reason } => format!("queued again: {reason}"),
+        Event::RunStarted {
+            run,
+            exercise,
+            repository,
+        } => format!("run {run}: {exercise} from {repository}"),
+        Event::SourceRead {
+            commit,
+            n_files,
+            n_bytes,
+            n_left_out,
+        } => {
+            let short: String = commit.chars().take(10).collect();
+            let left_out = if *n_left_out > 0 {
+                format!(", {n_left_out} left out")
+            } else {
+                String::new()
+            };
+            format!(
+                "commit {short}: {n_files} files, {} KiB{left_out}",
+                n_bytes.div_ceil(1024)
+            )
+        }
+        Event::CheckFinished {
+            check,
+            status,
+            duration_ms,
+            summary,
+            ..
+        } => {
+            let word = match status {
+                CheckStatus::Passed => "passed    ",
+                CheckStatus::Failed => "failed    ",
+                CheckStatus::NotScored => "not scored",
+            };
+            let seconds = *duration_ms as f64 / 1000.0;
+            format!("{check:<12} {word} {seconds:>6.1} s  {summary}")
+        }
+        Event::RunEnded { outcome, reason } if reason.is_empty() => format!("ended: {}", outcome.name()),
+        Event::RunEnded { outcome, reason } => format!("ended: {}: {reason}", outcome.name()),
+        Event::CheckStarted { .. }
+        | Event::CheckProgressed { .. }
+        | Event::RunScored { .. }
+        | Event::RunFinished { .. } => return None,
+    })
+}
+
 /// One spinner per running check on a terminal; one line per event elsewhere.
 struct Lines {
     began: Instant,
@@ -61,56 +114,17 @@ impl Lines {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::RunStarted {
-                run,
-                exercise,
-                repository,
-            } => {
-                self.line(&format!("run {run}: {exercise} from {repository}"));
-            }
-            Event::SourceRead {
-                commit,
-                n_files,
-                n_bytes,
-                n_left_out,
-            } => {
-                let short: String = commit.chars().take(10).collect();
-                let left_out = if *n_left_out > 0 {
-                    format!(", {n_left_out} left out")
-                } else {
-                    String::new()
-                };
-                self.line(&format!(
-                    "commit {short}: {n_files} files, {} KiB{left_out}",
-                    n_bytes.div_ceil(1024)
-                ));
-            }
             Event::CheckStarted { check } => self.start(check),
             Event::CheckProgressed { check, doing } => self.progress(check, doing),
-            Event::CheckFinished {
-                check,
-                status,
-                duration_ms,
-                summary,
-                ..
-            } => {
+            Event::CheckFinished { check, .. } => {
                 if let Some(spinner) = self.running.remove(check) {
                     spinner.finish_and_clear();
                 }
-                let word = match status {
-                    CheckStatus::Passed => "passed    ",
-                    CheckStatus::Failed => "failed    ",
-                    CheckStatus::NotScored => "not scored",
-                };
-                let seconds = *duration_ms as f64 / 1000.0;
-                self.line(&format!("{check:<12} {word} {seconds:>6.1} s  {summary}"));
             }
-            Event::RunQueued
-            | Event::RunTaken { .. }
-            | Event::RunGivenBack { .. }
-            | Event::RunScored { .. }
-            | Event::RunFinished { .. }
-            | Event::RunEnded { .. } => (),
+            _ => (),
+        }
+        if let Some(text) = text(event) {
+            self.line(&text);
         }
     }
 
