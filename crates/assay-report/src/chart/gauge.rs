@@ -24,14 +24,7 @@ pub struct Gauge {
 
 impl Gauge {
     /// The ring of a score; `lowest` and `highest` are shares from 0 to 1.
-    pub fn new(
-        label: String,
-        score: String,
-        max: String,
-        lowest: f64,
-        highest: f64,
-        mark: Mark,
-    ) -> Self {
+    pub fn new(label: String, score: String, max: String, lowest: f64, highest: f64, mark: Mark) -> Self {
         let around = 2.0 * std::f64::consts::PI * RADIUS;
         let length = |share: f64| px(around * share.clamp(0.0, 1.0));
         Self {
