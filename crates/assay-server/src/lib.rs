@@ -16,9 +16,11 @@ mod git;
 mod health;
 mod hooks;
 mod pages;
+mod serve;
 
 pub use app::{App, Settings};
 pub use problem::Problem;
+pub use serve::{Drained, serve};
 
 /// All routes.
 pub fn router(app: App) -> axum::Router {
