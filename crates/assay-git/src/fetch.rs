@@ -249,7 +249,7 @@ impl Git<'_> {
 }
 
 /// Bytes that have arrived so far. What cannot be seen counts as nothing: the limit of the processes still holds.
-fn packed_bytes(git_dir: &Path) -> u64 {
+pub(crate) fn packed_bytes(git_dir: &Path) -> u64 {
     let files = std::fs::read_dir(git_dir.join("objects/pack"))
         .into_iter()
         .flatten();

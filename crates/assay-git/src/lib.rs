@@ -1,4 +1,5 @@
-//! Repositories in: fetching them safely, reading them without a checkout, and what their history tells.
+//! Repositories: fetching them safely, hosting temporary ones ([`host`]), reading them without a checkout, and what their
+//! history tells.
 //!
 //! Every byte of a repository is hostile. Three rules follow:
 //!
@@ -17,6 +18,7 @@ pub mod display;
 mod fetch;
 mod folder;
 mod history;
+pub mod host;
 mod object;
 mod process;
 pub mod readme;

@@ -25,15 +25,14 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 const STDERR_TAIL: usize = 4 << 10;
 
 /// How long a killed group may take to disappear before we go on without it.
-const REAP_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const REAP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Settings of every `git` that we start, whatever the repository says.
-const SETTINGS: &[(&str, &str)] = &[
+/// Settings of every `git` that we start, whatever the repository says. A later setting of the same name wins.
+const EVERYWHERE: &[(&str, &str)] = &[
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.askPass", ""),
     ("credential.helper", ""),
-    ("core.sshCommand", "ssh -oBatchMode=yes -oConnectTimeout=20"),
     ("safe.bareRepository", "all"),
     // What does not arrive whole and well-formed does not arrive at all.
     ("transfer.fsckObjects", "true"),
@@ -43,12 +42,17 @@ const SETTINGS: &[(&str, &str)] = &[
     ("pack.threads", "1"),
     ("core.packedGitWindowSize", "32m"),
     ("core.packedGitLimit", "256m"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+];
+
+/// Settings of a `git` that fetches into a repository of ours.
+const FETCHING: &[(&str, &str)] = &[
+    ("core.sshCommand", "ssh -oBatchMode=yes -oConnectTimeout=20"),
     // A repository that is lost in a crash is fetched again.
     ("core.fsync", "none"),
     ("core.logAllRefUpdates", "false"),
     ("fetch.recurseSubmodules", "false"),
-    ("gc.auto", "0"),
-    ("maintenance.auto", "false"),
     // The address that was checked is the address that is asked.
     ("http.followRedirects", "false"),
     ("http.lowSpeedLimit", "1000"),
@@ -144,6 +148,14 @@ pub(crate) async fn run(
 }
 
 fn command(invocation: &Invocation<'_>) -> Command {
+    let mut command = closed_in(invocation.git_dir, invocation.protocol, FETCHING);
+    command.args(&invocation.args);
+    command
+}
+
+/// `git` in a bare repository of ours, with pipes, a process group and settings of its own, and nothing else of the host.
+/// `protocol` is the only transport it may use.
+pub(crate) fn closed_in(git_dir: &Path, protocol: &str, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("git");
     command
         .env_clear()
@@ -158,16 +170,18 @@ fn command(invocation: &Invocation<'_>) -> Command {
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("GIT_LFS_SKIP_SMUDGE", "1")
-        .env("GIT_ALLOW_PROTOCOL", invocation.protocol)
-        .env("GIT_CONFIG_COUNT", SETTINGS.len().to_string());
-    for (i, (key, value)) in SETTINGS.iter().enumerate() {
+        .env("GIT_ALLOW_PROTOCOL", protocol)
+        .env(
+            "GIT_CONFIG_COUNT",
+            (EVERYWHERE.len() + settings.len()).to_string(),
+        );
+    for (i, (key, value)) in EVERYWHERE.iter().chain(settings).enumerate() {
         command
             .env(format!("GIT_CONFIG_KEY_{i}"), key)
             .env(format!("GIT_CONFIG_VALUE_{i}"), value);
     }
     command
-        .args(&invocation.args)
-        .current_dir(invocation.git_dir)
+        .current_dir(git_dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -214,7 +228,8 @@ async fn read_at_most(from: Option<impl AsyncRead + Unpin>, cap: usize) -> Resul
     }
 }
 
-async fn read_tail(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Stopped> {
+/// The end of what it writes there.
+pub(crate) async fn read_tail(from: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, Stopped> {
     let mut tail = Vec::new();
     let Some(mut from) = from else { return Ok(tail) };
     let mut buffer = [0; 4096];
@@ -235,17 +250,17 @@ async fn until_refused(watch: &(dyn Fn() -> bool + Sync)) {
 }
 
 /// The processes that `git` and its children are. Dropped while they run, it kills them.
-struct Group(Option<Pid>);
+pub(crate) struct Group(Option<Pid>);
 
 impl Group {
-    fn of(child: &Child) -> Result<Self, Stopped> {
+    pub(crate) fn of(child: &Child) -> Result<Self, Stopped> {
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         pid.map(|pid| Self(Some(pid)))
             .ok_or_else(|| Stopped::Io(io::Error::other("git has no process id")))
     }
 
     /// Puts the limits in force. Children inherit them; those that matter are started after stdin has been read.
-    fn limit(&self, limits: ProcessLimits) -> Result<(), Stopped> {
+    pub(crate) fn limit(&self, limits: ProcessLimits) -> Result<(), Stopped> {
         let set = [
             (Resource::As, limits.memory, limits.memory),
             // Between the two numbers it dies of SIGXCPU, which tells this limit from a kill.
@@ -268,14 +283,24 @@ impl Group {
         Ok(())
     }
 
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Asks it to end: `git` then removes its lock files.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         if let Some(pid) = self.0 {
-            // Fails only when there is nobody left to kill.
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            // Fails only when there is nobody left.
+            let _ = rustix::process::kill_process_group(pid, signal);
         }
     }
 
-    fn ended(&mut self) {
+    /// It has ended and was waited for: its id may be somebody else's by now.
+    pub(crate) fn ended(&mut self) {
         self.0 = None;
     }
 }
