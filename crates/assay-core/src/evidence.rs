@@ -26,6 +26,14 @@ impl Evidence {
     pub fn check(&self, id: &str) -> Option<&CheckEvidence> {
         self.checks.iter().find(|check| check.id == id)
     }
+
+    /// All that stopped a check or a part of one and is not the candidate's fault.
+    pub fn faults_of_ours(&self) -> impl Iterator<Item = &Stop> {
+        self.checks
+            .iter()
+            .flat_map(|check| check.stop.iter().chain(check.partial_stops.values()))
+            .filter(|stop| stop.whose() != Whose::Candidate)
+    }
 }
 
 /// What one check found out.

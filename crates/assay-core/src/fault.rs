@@ -99,6 +99,34 @@ impl Stop {
         }
     }
 
+    /// Whether the same checks on the same commit may well go further at another time.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::EngineFailed { .. } | Self::ServiceBroken { .. } | Self::RegistryUnreachable { .. } => true,
+            // Tools break on what they are given, a noisy host was measured twice already, and the rest needs a person.
+            Self::ToolBroken { .. }
+            | Self::NoisyHost { .. }
+            | Self::ImageMissing { .. }
+            | Self::NoAdvisories
+            | Self::Cancelled
+            | Self::HiddenTestsBroken { .. }
+            | Self::BadExercise { .. } => false,
+            Self::NothingSubmitted { .. }
+            | Self::TreeRefused { .. }
+            | Self::BadOverride { .. }
+            | Self::DependenciesFailed { .. }
+            | Self::BuildFailed { .. }
+            | Self::NotBuilt
+            | Self::NeverReady { .. }
+            | Self::ServiceDied { .. }
+            | Self::TimedOut { .. }
+            | Self::OutOfMemory { .. }
+            | Self::OutputFlood { .. }
+            | Self::NoReport { .. }
+            | Self::PortTaken { .. } => false,
+        }
+    }
+
     /// The stable name, as in JSON.
     pub fn code(&self) -> &'static str {
         match self {

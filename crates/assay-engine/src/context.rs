@@ -17,6 +17,7 @@ use crate::events::Events;
 use crate::evidence_files::RawFile;
 use crate::faults::{self, Role};
 use crate::folder::ExerciseFolder;
+use crate::quiet::Quiet;
 use crate::source::Source;
 
 /// Where the candidate's source lies, read-only.
@@ -34,6 +35,8 @@ pub(crate) const MAX_REPORT_BYTES: u64 = 20 << 20;
 const SRC_BYTES: u64 = 200 << 20;
 /// Room for the built tree.
 const WORK_BYTES: u64 = 512 << 20;
+/// Room for all trees of a run, the history's among them.
+pub(crate) const TREES_BYTES: u64 = 2 * SRC_BYTES + WORK_BYTES;
 /// Most files in either.
 const TREE_INODES: u64 = 50_000;
 
@@ -58,6 +61,7 @@ pub(crate) struct Context<'a> {
     pub(crate) extra_ca: Option<Vec<u8>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: Events,
+    pub(crate) quiet: Quiet,
     pub(crate) raw: Mutex<Vec<RawFile>>,
 }
 

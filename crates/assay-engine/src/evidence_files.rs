@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// Name of the folder in a run's output.
 pub const FOLDER: &str = "evidence";
-const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
 const VERSION: u32 = 1;
 
 /// Bytes that a tool wrote, and what they are.
@@ -88,9 +88,9 @@ pub fn write(out: &Path, stored: &StoredEvidence, raw: &[RawFile]) -> Result<(),
         std::fs::write(&path, &file.bytes).map_err(failed(&path, "written"))?;
     }
     let path = folder.join(INDEX);
-    let text = serde_json::to_vec_pretty(stored).map_err(|error| EvidenceError::Malformed {
+    let text = stored.to_json().map_err(|detail| EvidenceError::Malformed {
         path: path.display().to_string(),
-        detail: error.to_string(),
+        detail,
     })?;
     std::fs::write(&path, text).map_err(failed(&path, "written"))
 }
@@ -107,17 +107,7 @@ pub fn read(out: &Path) -> Result<StoredEvidence, EvidenceError> {
         verb: "read",
         source,
     })?;
-    let stored: StoredEvidence = serde_json::from_slice(&text).map_err(|error| EvidenceError::Malformed {
-        path: shown.clone(),
-        detail: error.to_string(),
-    })?;
-    if stored.version != VERSION {
-        return Err(EvidenceError::Malformed {
-            path: shown,
-            detail: format!("version {} is unknown", stored.version),
-        });
-    }
-    Ok(stored)
+    StoredEvidence::parse(&text).map_err(|detail| EvidenceError::Malformed { path: shown, detail })
 }
 
 impl StoredEvidence {
@@ -141,6 +131,21 @@ impl StoredEvidence {
             run,
             evidence,
             digests,
+        }
+    }
+
+    /// The index file.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, String> {
+        serde_json::to_vec_pretty(self).map_err(|error| error.to_string())
+    }
+
+    /// From the index file.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
+        let stored: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if stored.version == VERSION {
+            Ok(stored)
+        } else {
+            Err(format!("version {} is unknown", stored.version))
         }
     }
 }

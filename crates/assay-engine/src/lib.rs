@@ -4,8 +4,13 @@
 
 mod exercises;
 mod folder;
+mod quiet;
+mod rescore;
 mod run;
 mod scored;
+
+pub mod meters;
+pub mod worker;
 
 mod analyse;
 mod build;
@@ -25,5 +30,7 @@ mod text;
 pub use events::Events;
 pub use exercises::Exercises;
 pub use folder::{DRIVE_IMAGE, ExerciseFolder, SCAN_IMAGE, TESTS_IMAGE, read_yaml};
-pub use run::{Assessment, Job, RunError, assess};
+pub use quiet::Quiet;
+pub use rescore::{RescoreError, rescore};
+pub use run::{Assessment, Execution, Job, RunError, assess};
 pub use scored::Scored;

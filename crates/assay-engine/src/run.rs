@@ -12,7 +12,7 @@ use assay_core::fault::Stop;
 use assay_core::report::Submission;
 use assay_core::toolchain::{Overrides, Toolchain};
 use assay_core::yaml;
-use assay_git::{FetchError, FetchLimits, FetchRequest, Fetched};
+use assay_git::{Authorization, FetchError, FetchLimits, FetchRequest, Fetched};
 use assay_sandbox::{Engine, Image, Run, RunSpec, images};
 use futures_util::stream;
 use tokio::sync::Semaphore;
@@ -27,6 +27,7 @@ use crate::faults;
 use crate::folder::{DRIVE_IMAGE, ExerciseFolder};
 use crate::integration;
 use crate::load;
+use crate::quiet::{Hold, Quiet};
 use crate::security;
 use crate::service::millis;
 use crate::source::{self, Source};
@@ -39,6 +40,9 @@ const RUN_EXPIRES: Duration = Duration::from_secs(3600);
 /// How long cleaning up may take, cancelled or not.
 const TEARDOWN_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long cleaning up waits for another run's load check, at most.
+const QUIET_TEARDOWN: Duration = Duration::from_secs(120);
+
 /// What is to be assessed, and everything that is random or depends on time.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
@@ -50,10 +54,16 @@ pub struct Job<'a> {
     pub source: &'a assay_git::Source,
     /// How the report names it.
     pub repository: &'a str,
+    /// Who asks for the repository, where its server wants to know.
+    pub authorization: Option<&'a Authorization>,
     /// Branch, tag or commit. None: the default branch.
     pub reference: Option<&'a str>,
+    /// The commit that `reference` named when it was submitted. None: whatever it names now.
+    pub commit: Option<&'a str>,
     /// Id of the run: lower-case letters, digits, hyphens.
     pub run_id: &'a str,
+    /// The worker that carries it out. None: somebody at a terminal does.
+    pub worker: Option<Execution<'a>>,
     /// Seed of all random data in checks.
     pub seed: u64,
     /// Random text: the service's secret.
@@ -64,6 +74,17 @@ pub struct Job<'a> {
     pub scratch: &'a Path,
     /// Extra certificate authorities for candidate builds, PEM.
     pub extra_ca: Option<Vec<u8>>,
+    /// What keeps load checks of this host alone.
+    pub quiet: Quiet,
+}
+
+/// One of several times that a run may be carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Execution<'a> {
+    /// The worker, by a name that no other worker on the engine has.
+    pub owner: &'a str,
+    /// Counts from 1.
+    pub number: u32,
 }
 
 /// What came of it.
@@ -130,7 +151,12 @@ pub async fn assess(
     });
     let repository = job.scratch.join("repository.git");
     // The first containers start while the repository is fetched.
-    let (fetched, started) = tokio::join!(fetch(job, &repository, cancel), start(engine, job, cancel));
+    let starting = async {
+        let first = folder.spec.checks.first();
+        let _hold = quiet(&job.quiet, false, first, events, cancel).await;
+        start(engine, job, cancel).await
+    };
+    let (fetched, started) = tokio::join!(fetch(job, &repository, cancel), starting);
     let source = match fetched {
         Ok(fetched) => read_source(job, &repository, &fetched, &toolchain)
             .await
@@ -156,7 +182,11 @@ pub async fn assess(
             return Ok(stopped(job, &stop, None));
         }
     };
-    let submission = source.submission(job.repository, &fetched.reference, job.track);
+    let reference = match (job.commit, job.reference) {
+        (Some(_), Some(reference)) => reference,
+        _ => &fetched.reference,
+    };
+    let submission = source.submission(job.repository, reference, job.track);
     let (n_files, n_bytes, n_left_out) = source.size();
     events.tell(Event::SourceRead {
         commit: submission.commit.clone(),
@@ -204,14 +234,19 @@ pub async fn assess(
         extra_ca: job.extra_ca.clone(),
         cancel: cancel.clone(),
         events: events.clone(),
+        quiet: job.quiet.clone(),
         raw: Mutex::new(Vec::new()),
     };
     let checks = run_checks(&context, bad_override).await;
+    let quiet = context.quiet.clone();
     let raw = context
         .raw
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    destroy(run).await;
+    {
+        let _hold = quiet.hold_within(QUIET_TEARDOWN).await;
+        destroy(run).await;
+    }
     if cancel.is_cancelled() {
         return Err(RunError::Cancelled);
     }
@@ -232,7 +267,8 @@ type Started = (Run, BTreeMap<String, Image>, assay_sandbox::Volumes);
 async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result<Fetched, FetchError> {
     let request = FetchRequest {
         source: job.source,
-        reference: job.reference,
+        authorization: job.authorization,
+        reference: job.commit.or(job.reference),
         into,
         received_at: job.received_at,
         limits: FetchLimits::STANDARD,
@@ -260,7 +296,12 @@ async fn start(engine: &Engine, job: &Job<'_>, cancel: &CancellationToken) -> Re
             image: DRIVE_IMAGE.into(),
         })?;
     let spec = RunSpec {
-        id: job.run_id.to_owned(),
+        // Each execution by a name of its own: what an earlier one left cannot be in its way.
+        id: match job.worker {
+            Some(execution) => format!("{:.30}-{}", job.run_id, execution.number),
+            None => job.run_id.to_owned(),
+        },
+        owner: job.worker.map(|execution| execution.owner.to_owned()),
         expires_in: RUN_EXPIRES,
         drive,
     };
@@ -311,8 +352,30 @@ fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<To
     }
 }
 
+/// Waits until nothing that runs elsewhere on this host is disturbed, or disturbs. None: the run was cancelled.
+async fn quiet(
+    quiet: &Quiet,
+    alone: bool,
+    check: Option<&Check>,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Option<Hold> {
+    if let Some(hold) = quiet.try_hold(alone) {
+        return Some(hold);
+    }
+    if let Some(check) = check {
+        events.doing(&check.id, "waiting for a quiet machine");
+    }
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        hold = quiet.hold(alone) => Some(hold),
+    }
+}
+
 /// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
 async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
+    let hold = hold(context, CheckKind::Build).await;
     if let Err(stop) = write_sources(context).await {
         return context
             .folder
@@ -322,7 +385,8 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             .map(|check| stopped_check(check, stop.clone()))
             .collect();
     }
-    let building = timed(context, CheckKind::Build, async {
+    began(context, CheckKind::Build);
+    let building = timed(async {
         match bad_override {
             Some(stop) => {
                 let check = context
@@ -338,6 +402,7 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
     let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
     let style = style(context, &analysed);
     done.insert(CheckKind::Style, with_duration(context, style, 0));
+    drop(hold);
 
     let built = built.as_ref();
     let places = Semaphore::new(
@@ -436,16 +501,34 @@ async fn placed(
     }
     // The semaphore is never closed; without a place the check would only run less alone.
     let _place = places.acquire().await;
-    let (evidence, duration_ms) = timed(context, kind, check).await;
+    began(context, kind);
+    // Waiting here counts neither into the check's time-out nor into its duration.
+    let _hold = hold(context, kind).await;
+    let (evidence, duration_ms) = timed(check).await;
     with_duration(context, evidence, duration_ms)
 }
 
-async fn timed<T>(context: &Context<'_>, kind: CheckKind, work: impl Future<Output = T>) -> (T, u64) {
+async fn hold(context: &Context<'_>, kind: CheckKind) -> Option<Hold> {
+    let alone = kind == CheckKind::Load;
+    quiet(
+        &context.quiet,
+        alone,
+        context.check(kind),
+        &context.events,
+        &context.cancel,
+    )
+    .await
+}
+
+fn began(context: &Context<'_>, kind: CheckKind) {
     if let Some(check) = context.check(kind) {
         context.events.tell(Event::CheckStarted {
             check: check.id.clone(),
         });
     }
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> (T, u64) {
     let began = Instant::now();
     let value = work.await;
     (value, millis(began.elapsed()))

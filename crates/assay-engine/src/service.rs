@@ -285,6 +285,11 @@ impl Part {
     }
 }
 
+/// Most memory of a database or cache beside the candidate's service, in bytes.
+pub(crate) fn memory() -> u64 {
+    SERVICE_MEMORY_MIB << 20
+}
+
 async fn start_service(
     context: &Context<'_>,
     pod: &Pod,

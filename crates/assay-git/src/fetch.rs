@@ -24,16 +24,36 @@ const FETCHED: &str = "refs/assay/fetched";
 const ADVERTISED_CAP: usize = 8 << 20;
 
 /// The server's side of a fetch from a directory. Git itself calls `upload-pack` safe to run in a repository that is not
-/// trusted; the settings make it indifferent to who owns the directory and bound what it takes to pack it.
+/// trusted; the settings make it indifferent to who owns the directory, let a commit be asked for by its id when no branch
+/// leads to it any more, and bound what it takes to pack it.
 const UPLOAD_PACK: &str = "--upload-pack=git -c 'safe.directory=*' -c safe.bareRepository=all \
-    -c core.hooksPath=/dev/null -c core.fsmonitor=false -c pack.threads=1 -c pack.windowMemory=64m \
+    -c core.hooksPath=/dev/null -c core.fsmonitor=false -c uploadpack.allowAnySHA1InWant=true -c pack.threads=1 -c pack.windowMemory=64m \
     -c core.bigFileThreshold=1m -c core.packedGitWindowSize=32m -c core.packedGitLimit=256m upload-pack";
+
+/// Says to a server who asks: the value of an `Authorization` header. Never shown, and given to git through its environment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorization(String);
+
+impl Authorization {
+    /// From the header's value, such as `Bearer …`. None when it holds a control character.
+    pub fn new(value: &str) -> Option<Self> {
+        (!value.contains(char::is_control)).then(|| Self(format!("Authorization: {value}")))
+    }
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authorization(…)")
+    }
+}
 
 /// What to fetch, and where to.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchRequest<'a> {
     /// Where the repository is.
     pub source: &'a Source,
+    /// Who asks, for a server that wants to know.
+    pub authorization: Option<&'a Authorization>,
     /// A branch, a tag, a name that starts with `refs/`, or a whole commit id. Default: the repository's default branch.
     pub reference: Option<&'a str>,
     /// The directory that becomes a bare repository. It must not exist; its parent must.
@@ -100,6 +120,7 @@ pub async fn fetch(
     let into = NewRepository::create(request.into)?;
     let git = Git {
         location: &location,
+        authorization: request.authorization,
         into: request.into,
         limits: request.limits,
         cancel,
@@ -171,6 +192,7 @@ impl Location {
 /// The calls of git that a fetch consists of.
 struct Git<'a> {
     location: &'a Location,
+    authorization: Option<&'a Authorization>,
     into: &'a Path,
     limits: FetchLimits,
     cancel: &'a CancellationToken,
@@ -233,6 +255,12 @@ impl Git<'_> {
             args,
             git_dir: self.into,
             protocol: self.location.protocol,
+            settings: self
+                .authorization
+                .filter(|_| !self.location.is_local())
+                .map(|authorization| ("http.extraHeader", authorization.0.as_str()))
+                .into_iter()
+                .collect(),
             stdin,
             stdout_cap,
             limits: ProcessLimits {

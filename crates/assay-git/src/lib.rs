@@ -29,7 +29,7 @@ pub mod template;
 mod tree;
 mod version;
 
-pub use fetch::{FetchError, FetchLimits, FetchRequest, Fetched, fetch};
+pub use fetch::{Authorization, FetchError, FetchLimits, FetchRequest, Fetched, fetch};
 pub(crate) use folder::Folder;
 pub use folder::FolderError;
 pub use history::{ChangeSize, Commit, History, HistoryLimits, IntroducedBlob, IntroducedBlobs};

@@ -78,6 +78,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) git_dir: &'a Path,
     /// The only transport it may use.
     pub(crate) protocol: &'static str,
+    /// Settings of this call besides those of all. They go through the environment, which only we can read.
+    pub(crate) settings: Vec<(&'static str, &'a str)>,
     /// Given on stdin, after the limits are in force.
     pub(crate) stdin: Vec<u8>,
     /// Most bytes taken from stdout.
@@ -148,7 +150,8 @@ pub(crate) async fn run(
 }
 
 fn command(invocation: &Invocation<'_>) -> Command {
-    let mut command = closed_in(invocation.git_dir, invocation.protocol, FETCHING);
+    let settings: Vec<(&str, &str)> = FETCHING.iter().chain(&invocation.settings).copied().collect();
+    let mut command = closed_in(invocation.git_dir, invocation.protocol, &settings);
     command.args(&invocation.args);
     command
 }

@@ -31,6 +31,7 @@ pub async fn version() -> Result<String, VersionError> {
         args: vec!["version".into()],
         git_dir: Path::new("/"),
         protocol: "none",
+        settings: Vec::new(),
         stdin: Vec::new(),
         stdout_cap: 4096,
         limits: ProcessLimits {

@@ -162,6 +162,16 @@ impl Engine {
         &self.inner.info
     }
 
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<(), EngineError> {
+        call("ask for a sign of life", QUICK, self.docker().ping())
+            .await
+            .map(drop)
+    }
+
     pub(crate) fn docker(&self) -> &Docker {
         &self.inner.docker
     }

@@ -29,6 +29,9 @@ pub(crate) const EXPIRES_LABEL: &str = "assay.expires";
 /// The label with the time (Unix seconds) at which something was created.
 pub(crate) const CREATED_LABEL: &str = "assay.created";
 
+/// The label with who is responsible for the run, see [`RunSpec::owner`].
+pub(crate) const OWNER_LABEL: &str = "assay.owner";
+
 /// The label with what a container is for.
 const ROLE_LABEL: &str = "assay.role";
 
@@ -52,6 +55,9 @@ pub(crate) const TRUSTED: Limits = Limits {
 pub struct RunSpec {
     /// Unique; lower-case letters, digits and hyphens, at most 40 characters.
     pub id: String,
+    /// The worker that carries it out, by a name that no other worker on this engine has: what [`Engine::sweep_owned`] finds
+    /// it by. None: nobody comes back for it.
+    pub owner: Option<String>,
     /// When whatever is left of it may be swept, even by another process.
     pub expires_in: Duration,
     /// The image with our agent.
@@ -72,6 +78,7 @@ pub(crate) struct RunInner {
     pub(crate) agent_volume: String,
     pub(crate) drive: Image,
     id: String,
+    owner: Option<String>,
     expires: u64,
     next_number: AtomicU32,
     owned: Mutex<Owned>,
@@ -141,6 +148,7 @@ impl Run {
                 drive: spec.drive,
                 expires: unix_now() + spec.expires_in.as_secs(),
                 id: spec.id,
+                owner: spec.owner,
                 next_number: AtomicU32::new(1),
                 owned: Mutex::default(),
                 starting: TaskTracker::new(),
@@ -258,11 +266,15 @@ impl RunInner {
     }
 
     fn volume_labels(&self) -> Labels {
-        HashMap::from([
+        let mut labels = HashMap::from([
             (RUN_LABEL.to_owned(), self.id.clone()),
             (CREATED_LABEL.to_owned(), unix_now().to_string()),
             (EXPIRES_LABEL.to_owned(), self.expires.to_string()),
-        ])
+        ]);
+        if let Some(owner) = &self.owner {
+            labels.insert(OWNER_LABEL.to_owned(), owner.clone());
+        }
+        labels
     }
 
     pub(crate) fn new_name(&self, role: &str) -> String {

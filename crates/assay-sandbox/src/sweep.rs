@@ -7,7 +7,9 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptionsBuilder};
 
 use crate::engine::{Engine, EngineError, QUICK, call};
-use crate::run::{CREATED_LABEL, EXPIRES_LABEL, RUN_LABEL, remove_container, remove_volume, unix_now};
+use crate::run::{
+    CREATED_LABEL, EXPIRES_LABEL, OWNER_LABEL, RUN_LABEL, remove_container, remove_volume, unix_now,
+};
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +30,37 @@ impl Engine {
     /// # Errors
     /// When the engine cannot list containers or volumes.
     pub async fn sweep(&self, idle: Duration) -> Result<Swept, EngineError> {
+        let now = unix_now();
+        self.sweep_where(|trace| trace.is_dead(now, idle)).await
+    }
+
+    /// Removes what runs of this process left, and all runs of this owner that are not under way in this process, whatever
+    /// they do: for a worker that is the only one of its name, so that nobody else can be at work on them.
+    ///
+    /// # Errors
+    /// When the engine cannot list containers or volumes.
+    pub async fn sweep_owned(&self, owner: &str) -> Result<Swept, EngineError> {
+        self.sweep_where(|trace| trace.owner.as_deref() == Some(owner))
+            .await
+    }
+
+    async fn sweep_where(&self, is_dead: impl Fn(&Trace) -> bool) -> Result<Swept, EngineError> {
         let mut swept = Swept::default();
         for leftovers in self.take_leftovers() {
             self.sweep_these(&mut swept, &leftovers.containers, &leftovers.volumes)
                 .await;
         }
+        for (run, trace) in self.traces().await? {
+            if is_dead(&trace) && !self.is_live(&run) {
+                self.sweep_these(&mut swept, &trace.containers, &trace.volumes)
+                    .await;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// What there is of all runs, by run.
+    async fn traces(&self) -> Result<HashMap<String, Trace>, EngineError> {
         let filters = HashMap::from([("label", vec![RUN_LABEL])]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
@@ -67,13 +95,7 @@ impl Engine {
                 trace.volumes.push(volume.name);
             }
         }
-        for (run, trace) in traces {
-            if trace.is_dead(unix_now(), idle) && !self.is_live(&run) {
-                self.sweep_these(&mut swept, &trace.containers, &trace.volumes)
-                    .await;
-            }
-        }
-        Ok(swept)
+        Ok(traces)
     }
 
     async fn sweep_these(&self, swept: &mut Swept, containers: &[String], volumes: &[String]) {
@@ -99,6 +121,7 @@ struct Trace {
     containers: Vec<String>,
     volumes: Vec<String>,
     running: bool,
+    owner: Option<String>,
     /// Unix seconds, of whatever was created last.
     created: u64,
     expires: u64,
@@ -109,6 +132,9 @@ impl Trace {
         let seconds = |label| labels.get(label).and_then(|text| text.parse().ok()).unwrap_or(0);
         self.created = self.created.max(seconds(CREATED_LABEL));
         self.expires = self.expires.max(seconds(EXPIRES_LABEL));
+        if self.owner.is_none() {
+            self.owner = labels.get(OWNER_LABEL).cloned();
+        }
     }
 
     fn is_dead(&self, now: u64, idle: Duration) -> bool {

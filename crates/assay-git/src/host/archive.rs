@@ -68,6 +68,7 @@ impl Host {
             ],
             git_dir: dir,
             protocol: "none",
+            settings: Vec::new(),
             stdin: Vec::new(),
             stdout_cap: 4096,
             limits: ProcessLimits {

@@ -62,12 +62,19 @@ async fn every_way_to_name_a_commit() {
             .unwrap();
     }
     fixture.reference("refs/tags/blob", fixture.blob("x"));
+    // A commit that only a reference of ours names, and one that no reference names any more.
+    let tree = fixture.tree(&[(FILE, b"a.txt", fixture.blob("pushed over"))]);
+    let pinned = fixture.commit(tree, &[old], "Pinned");
+    fixture.reference("refs/assay/push/1", pinned);
+    let left = fixture.commit(tree, &[pinned], "Left behind");
     for (reference, expected) in [
         (Some("main".to_owned()), Ok(main)),
         (Some("refs/heads/main".to_owned()), Ok(main)),
         (Some("HEAD".to_owned()), Ok(main)),
         (Some("v1".to_owned()), Ok(old)),
         (Some(old.to_string()), Ok(old)),
+        (Some(pinned.to_string()), Ok(pinned)),
+        (Some(left.to_string()), Ok(left)),
         (
             Some("nested11".to_owned()),
             Err("`refs/tags/nested11` is not a commit"),
@@ -416,6 +423,7 @@ async fn too_late_and_cancelled_before_it_began() {
     let limits = FetchLimits::STANDARD;
     let request = FetchRequest {
         source: &source,
+        authorization: None,
         reference: None,
         into: &into,
         received_at: SystemTime::UNIX_EPOCH,

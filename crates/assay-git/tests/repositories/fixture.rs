@@ -153,6 +153,7 @@ pub(crate) async fn fetch_from(
 ) -> Result<Fetched, FetchError> {
     let request = FetchRequest {
         source,
+        authorization: None,
         reference,
         into,
         received_at: SystemTime::UNIX_EPOCH,

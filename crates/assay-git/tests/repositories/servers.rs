@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use assay_git::{Blame, FetchError, FetchLimits, FetchRequest, HistoryLimits, Repository, Source, fetch};
+use assay_git::{
+    Authorization, Blame, FetchError, FetchLimits, FetchRequest, HistoryLimits, Repository, Source, fetch,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +110,48 @@ async fn nobody_listens() {
     }
 }
 
+#[tokio::test]
+async fn a_server_learns_who_asks_and_nobody_else_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/team/repository.git", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let headers: Vec<String> = BufReader::new(stream.try_clone().unwrap())
+            .lines()
+            .map(Result::unwrap)
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let seen_by_others = processes_with("c2VjcmV0");
+        stream
+            .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        (headers, seen_by_others)
+    });
+    let authorization = Authorization::new("Basic c2VjcmV0").unwrap();
+    assert_eq!(Authorization::new("Basic a\r\nHost: elsewhere"), None);
+    assert_eq!(format!("{authorization:?}"), "Authorization(…)");
+    let scratch = tempfile::tempdir().unwrap();
+    let request = FetchRequest {
+        source: &address.parse().unwrap(),
+        authorization: Some(&authorization),
+        reference: None,
+        into: &scratch.path().join("into"),
+        received_at: SystemTime::UNIX_EPOCH,
+        limits: FetchLimits::STANDARD,
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let error = fetch(request, &CancellationToken::new(), deadline)
+        .await
+        .unwrap_err();
+    let (headers, seen_by_others) = asked.join().unwrap();
+    assert!(
+        headers.contains(&"Authorization: Basic c2VjcmV0".to_owned()),
+        "{headers:?}"
+    );
+    assert_eq!(seen_by_others, 0);
+    assert!(!format!("{error:?} {error}").contains("c2VjcmV0"), "{error:?}");
+}
+
 /// Processes of ours whose command line holds this text.
 fn processes_with(text: &str) -> usize {
     let processes = std::fs::read_dir("/proc")
@@ -139,6 +183,7 @@ async fn cancelled_late_and_dropped_in_the_middle() {
     let received_at = SystemTime::UNIX_EPOCH;
     let request = FetchRequest {
         source: &source,
+        authorization: None,
         reference: None,
         into: &into,
         received_at,

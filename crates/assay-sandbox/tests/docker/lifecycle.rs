@@ -122,12 +122,48 @@ async fn what_a_dropped_run_leaves_is_swept() {
 }
 
 #[tokio::test]
+async fn a_worker_removes_what_its_former_life_left_and_nothing_else() {
+    with_bench(async |bench| {
+        let id = format!("owned-{}", bench.run.id());
+        let owner = format!("worker-{id}");
+        let spec = |id: &str| RunSpec {
+            id: id.to_owned(),
+            owner: Some(owner.clone()),
+            expires_in: Duration::from_secs(600),
+            drive: bench.drive.clone(),
+        };
+        // The former life: an engine of its own, so that nobody here knows of the run.
+        let former = Engine::connect(None).await.unwrap();
+        let left_behind = Run::start(&former, spec(&id), CancellationToken::new())
+            .await
+            .unwrap();
+        left_behind.pod().await.unwrap();
+        let live = Run::start(&bench.engine, spec(&format!("{id}-2")), CancellationToken::new())
+            .await
+            .unwrap();
+        bench.engine.sweep_owned("somebody-else").await.unwrap();
+        assert_eq!(left(&bench.docker, &id).await, (1, 1));
+        bench.engine.sweep_owned(&owner).await.unwrap();
+        assert_eq!(left(&bench.docker, &id).await, (0, 0));
+        assert_eq!(
+            left(&bench.docker, live.id()).await,
+            (0, 1),
+            "it is under way here"
+        );
+        live.destroy(Duration::from_secs(60)).await.unwrap();
+        left_behind.destroy(Duration::from_secs(60)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_containers_of_a_dead_process_end_and_are_swept_by_another() {
     let Some(bench) = bench().await else { return };
     // A process that dies: its runtime goes, and with it every connection, but nothing is destroyed.
     let id = format!("dead-{}", bench.run.id());
     let spec = RunSpec {
         id: id.clone(),
+        owner: None,
         expires_in: Duration::from_secs(600),
         drive: bench.drive.clone(),
     };
@@ -277,6 +313,7 @@ async fn another_run(bench: &Bench, id: &str) -> Run {
     let id = id[..id.len().min(40)].to_owned();
     let spec = RunSpec {
         id,
+        owner: None,
         expires_in: Duration::from_secs(600),
         drive: bench.drive.clone(),
     };

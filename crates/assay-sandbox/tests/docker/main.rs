@@ -119,6 +119,7 @@ pub(crate) async fn bench() -> Option<Bench> {
     let cancel = CancellationToken::new();
     let spec = RunSpec {
         id,
+        owner: None,
         expires_in: Duration::from_secs(600),
         drive: drive.clone(),
     };

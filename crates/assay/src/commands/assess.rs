@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use assay_core::report::Report;
-use assay_engine::{Events, ExerciseFolder, Job, Scored, evidence_files};
+use assay_engine::{Events, ExerciseFolder, Job, Quiet, Scored, evidence_files};
 use assay_sandbox::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -62,13 +62,17 @@ pub(crate) async fn assess(
         track: request.track,
         source: &source,
         repository: request.repository,
+        authorization: None,
         reference: request.reference,
+        commit: None,
         run_id: &run_id,
+        worker: None,
         seed,
         secret,
         received_at: SystemTime::now(),
         scratch: scratch.path(),
         extra_ca: request.extra_ca.clone(),
+        quiet: Quiet::default(),
     };
     let scored = Scored::of(engine, &job, events, cancel).await?;
     evidence_files::write(request.out, &scored.stored, &scored.raw)?;

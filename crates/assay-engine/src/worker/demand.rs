@@ -1,0 +1,24 @@
+//! How much memory a run may take, by what its exercise allows.
+
+use assay_core::exercise::CheckKind;
+
+use crate::ExerciseFolder;
+use crate::context;
+use crate::service;
+
+/// Most memory that a run uses at one time, in bytes: its trees, and what its stages' containers may use side by side.
+pub(super) fn memory(folder: &ExerciseFolder) -> u64 {
+    let limit = |kind| match folder.check(kind) {
+        Some(check) => check.limits.unwrap_or(folder.spec.app.limits).memory.0,
+        None => 0,
+    };
+    let tool = context::tool_limits().memory.0;
+    // The toolchain's linters and the scanner.
+    let building = limit(CheckKind::Build) + 2 * tool;
+    let served = |kind| match folder.check(kind) {
+        Some(_) => limit(kind) + folder.services.len() as u64 * service::memory() + tool,
+        None => 0,
+    };
+    let testing = limit(CheckKind::Unit) + served(CheckKind::Integration) + served(CheckKind::Security);
+    context::TREES_BYTES + building.max(testing).max(served(CheckKind::Load))
+}
