@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_engine::Exercises;
 use assay_store::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::auth::password::Passwords;
+use crate::limits::Limits;
 
 /// What the operator decides. There is no default: the binary's documented configuration file is the only place for those.
 #[derive(Debug, Clone)]
@@ -36,16 +41,22 @@ struct Shared {
     store: Store,
     exercises: Exercises,
     settings: Settings,
+    metrics: PrometheusHandle,
     shutdown: CancellationToken,
     tasks: TaskTracker,
+    limits: Limits,
+    passwords: Passwords,
+    engine_answers: AtomicBool,
 }
 
 impl App {
-    /// Puts it together. Work that outlives its request is tracked in `tasks` and ends, or is told to end, on `shutdown`.
+    /// Puts it together. `metrics` are what `/metrics` shows. Work that outlives its request is tracked in `tasks` and ends, or
+    /// is told to end, on `shutdown`.
     pub fn new(
         store: Store,
         exercises: Exercises,
         settings: Settings,
+        metrics: PrometheusHandle,
         shutdown: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
@@ -53,8 +64,12 @@ impl App {
             store,
             exercises,
             settings,
+            metrics,
             shutdown,
             tasks,
+            limits: Limits::default(),
+            passwords: Passwords::default(),
+            engine_answers: AtomicBool::new(true),
         }))
     }
 
@@ -81,6 +96,33 @@ impl App {
     /// Work that outlives its request.
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
+    }
+
+    /// How often somebody may knock.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whether people reach the daemon over https. Only then do cookies get `Secure`.
+    pub fn is_https(&self) -> bool {
+        self.0.settings.public_url.starts_with("https://")
+    }
+
+    /// Notes whether the container engine answers; `/ready` tells. Where no worker runs in this process, it is left alone.
+    pub fn note_engine(&self, answers: bool) {
+        self.0.engine_answers.store(answers, Ordering::Relaxed);
+    }
+
+    pub(crate) fn engine_answers(&self) -> bool {
+        self.0.engine_answers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn metrics(&self) -> &PrometheusHandle {
+        &self.0.metrics
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// Milliseconds since 1970. The only clock of the handlers.

@@ -10,25 +10,37 @@ mod problem;
 
 pub mod auth;
 pub mod desk;
+pub mod limits;
+pub mod live;
 
 mod api;
 mod git;
 mod health;
 mod hooks;
+mod housekeeping;
+mod layers;
 mod pages;
 mod serve;
 
+use axum::middleware::from_fn_with_state;
+
 pub use app::{App, Settings};
+pub use housekeeping::housekeeping;
 pub use problem::Problem;
 pub use serve::{Drained, serve};
 
-/// All routes.
+/// All routes. To be served with the client's address:
+/// `router(app).into_make_service_with_connect_info::<SocketAddr>()`.
 pub fn router(app: App) -> axum::Router {
-    axum::Router::new()
-        .merge(health::routes())
+    let api = api::routes().layer(from_fn_with_state(app.clone(), limits::api));
+    let quick = health::routes()
+        .merge(auth::link::routes())
+        .merge(pages::routes())
+        .merge(api);
+    let all = layers::bounded(quick)
         .merge(git::routes())
         .merge(hooks::routes())
-        .merge(api::routes())
-        .merge(pages::routes())
-        .with_state(app)
+        .fallback(|| async { Problem::not_found("page") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
+    layers::around(all, &app).with_state(app)
 }

@@ -2,6 +2,8 @@
 //!
 //! Whoever asked sees what they can mend. Everything else becomes an opaque 500, and its cause goes to the log once, here.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -15,6 +17,8 @@ pub struct Problem {
     pub kind: &'static str,
     /// What is wrong, in a sentence.
     pub detail: String,
+    /// After which time it is worth another try.
+    pub retry_after: Option<Duration>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +54,12 @@ impl Problem {
         )
     }
 
+    /// The address is right, and the method is not.
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "This address does not answer that method.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
     /// It does not fit the state of things.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
@@ -61,12 +71,34 @@ impl Problem {
             status,
             kind,
             detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The request can be read, and what it says cannot be.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unprocessable", detail)
+    }
+
+    /// Too often. One more is let through after `wait`.
+    pub fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        let detail = format!("Too many requests. Try again in {seconds} s.");
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
         }
     }
 
     /// Something of ours failed. The cause is logged here and shown to nobody.
     pub fn internal(doing: &str, error: &dyn std::error::Error) -> Self {
-        tracing::error!(doing, %error, "{doing} failed: {error}");
+        let mut causes = error.to_string();
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            causes.push_str(&format!(": {source}"));
+            cause = source.source();
+        }
+        tracing::error!(doing, error = causes, "{doing} failed");
         let detail = "Something of ours failed; it is in the daemon's log.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
@@ -74,8 +106,14 @@ impl Problem {
 
 impl From<assay_store::StoreError> for Problem {
     fn from(error: assay_store::StoreError) -> Self {
+        use assay_store::StoreError;
         match error {
-            assay_store::StoreError::NotFound { what, .. } => Self::not_found(what),
+            StoreError::NotFound { what, .. } => Self::not_found(what),
+            StoreError::Exists { what, .. } => Self::conflict(format!("There is such a {what} already.")),
+            StoreError::Erased(_) => Self::conflict("The candidate of this assignment was erased."),
+            StoreError::Place(_) => {
+                Self::bad_request("`after` is no place in this list: give back `next` of the page before.")
+            }
             error => Self::internal("the database", &error),
         }
     }
@@ -95,6 +133,18 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if let Some(wait) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // For the layer that turns it into a page where a person asked.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,0 +1,88 @@
+//! The hosted repository of an assignment: where it is, how it begins, how long it stays.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use assay_core::id::AssignmentId;
+use assay_engine::ExerciseFolder;
+
+use crate::{App, Problem};
+
+/// Where the repository is, while it is hosted.
+pub(super) fn path(app: &App, id: &AssignmentId) -> PathBuf {
+    app.settings().repositories.join(format!("{id}.git"))
+}
+
+/// Where its bundle is, once it is archived.
+pub(super) fn bundle(app: &App, id: &AssignmentId) -> PathBuf {
+    app.settings().archives.join(format!("{id}.bundle"))
+}
+
+/// Address for `git clone`, without a token.
+pub(super) fn clone_url(app: &App, id: &AssignmentId) -> String {
+    format!("{}/git/{id}.git", app.settings().public_url)
+}
+
+/// Until when a repository stays.
+pub(super) fn retain_until_ms(app: &App, due_at_ms: Option<i64>, created_at_ms: i64) -> i64 {
+    let kept_ms = i64::try_from(app.settings().retention.as_millis()).unwrap_or(i64::MAX);
+    due_at_ms
+        .unwrap_or(created_at_ms)
+        .max(created_at_ms)
+        .saturating_add(kept_ms)
+}
+
+/// What a candidate finds in it: the template, and the brief where the template has no README of its own.
+pub(super) fn files(exercise: &ExerciseFolder, track: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = exercise.templates.get(track).cloned().unwrap_or_default();
+    let name = if files.contains_key("README.md") {
+        "BRIEF.md"
+    } else {
+        "README.md"
+    };
+    if let Ok(brief) = std::fs::read(exercise.dir.join("README.md")) {
+        files.entry(name.to_owned()).or_insert(brief);
+    }
+    if let Ok(contract) = std::fs::read(exercise.dir.join("openapi.yaml")) {
+        files.entry("openapi.yaml".to_owned()).or_insert(contract);
+    }
+    files
+}
+
+/// Makes it. Until `assay_git` hosts repositories, an empty folder.
+pub(super) async fn create(
+    app: &App,
+    id: &AssignmentId,
+    exercise: &ExerciseFolder,
+    track: &str,
+    _now_ms: i64,
+) -> Result<(), Problem> {
+    let _ = files(exercise, track);
+    let made = tokio::fs::create_dir_all(path(app, id)).await;
+    made.map_err(|error| Problem::internal("making a repository", &error))
+}
+
+/// Writes its bundle.
+pub(super) async fn bundle_up(_app: &App, _id: &AssignmentId) -> Result<(), Problem> {
+    Err(Problem::conflict("Repositories cannot be archived yet."))
+}
+
+/// Removes it, if it is there.
+pub(super) async fn remove(app: &App, id: &AssignmentId) -> Result<(), Problem> {
+    match tokio::fs::remove_dir_all(path(app, id)).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Problem::internal("removing a repository", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes its bundle, if there is one.
+pub(super) async fn remove_bundle(app: &App, id: &AssignmentId) -> Result<(), Problem> {
+    match tokio::fs::remove_file(bundle(app, id)).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Problem::internal("removing a bundle", &error))
+        }
+        _ => Ok(()),
+    }
+}
