@@ -8,6 +8,7 @@ pub(crate) mod images;
 pub(crate) mod report;
 pub(crate) mod rescore;
 pub(crate) mod run;
+pub(crate) mod serve;
 
 mod assess;
 mod folders;

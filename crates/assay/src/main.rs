@@ -14,7 +14,7 @@ mod remote;
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::LogFormat;
+use crate::configuration::{Configuration, LogFormat};
 use crate::exit::Exit;
 
 /// Assesses backend take-home exercises: builds, tests, loads and attacks a submission in containers, and writes one scored
@@ -35,6 +35,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Once(Once),
+    #[command(flatten)]
+    Daemon(Daemon),
+}
+
+/// What does one thing and ends.
+#[derive(Debug, Subcommand)]
+enum Once {
     /// Assess one submission and write its report.
     Run(commands::run::Arguments),
     /// Render a stored report again.
@@ -55,6 +64,13 @@ enum Command {
     Backup(commands::backup::Backup),
     /// Examine whether everything that a daemon needs is there.
     Doctor(commands::doctor::Arguments),
+}
+
+/// What goes on until a signal ends it.
+#[derive(Debug, Subcommand)]
+enum Daemon {
+    /// Serve: candidates push, forges trigger, interviewers read. Carries runs out, too, unless configured otherwise.
+    Serve(commands::serve::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
@@ -78,25 +94,50 @@ fn main() -> std::process::ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let cancel = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(cancel.clone()));
     let engine = cli.engine.as_deref();
-    logging::start(cli.log.as_deref().unwrap_or("warn"), LogFormat::Text)?;
     match cli.command {
-        Command::Run(arguments) => commands::run::run(arguments, engine, &cancel).await,
-        Command::Report(arguments) => commands::report::run(&arguments),
-        Command::Rescore(arguments) => commands::rescore::run(&arguments),
-        Command::Exercise(command) => commands::exercise::run(command, engine, &cancel).await,
-        Command::Images(command) => commands::images::run(command, engine).await,
-        Command::Config(arguments) => commands::config::run(&arguments),
-        Command::Migrate(arguments) => commands::backup::migrate(&arguments).await,
-        Command::Backup(arguments) => commands::backup::backup(&arguments).await,
-        Command::Doctor(arguments) => commands::doctor::run(&arguments, engine).await,
+        Command::Once(command) => {
+            let filter = cli.log.as_deref().unwrap_or("warn");
+            let logging = logging::start(filter, LogFormat::Text, None)?;
+            let doing = "cancelling: removing containers; once more to end at once";
+            tokio::spawn(cancel_on_signal(cancel.clone(), doing));
+            let exit = once(command, engine, &cancel).await;
+            logging.end().await;
+            exit
+        }
+        Command::Daemon(Daemon::Serve(arguments)) => {
+            let configuration = Configuration::load(&arguments.options)?;
+            let filter = cli.log.as_deref().unwrap_or(&configuration.log.filter);
+            let otlp = configuration.otlp.endpoint.as_deref();
+            let logging = logging::start(filter, configuration.log.format, otlp)?;
+            tokio::spawn(cancel_on_signal(
+                cancel.clone(),
+                "draining; once more to end at once",
+            ));
+            let exit = commands::serve::serve(&configuration, engine, &cancel).await;
+            logging.end().await;
+            exit
+        }
+    }
+}
+
+async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -> anyhow::Result<Exit> {
+    match command {
+        Once::Run(arguments) => commands::run::run(arguments, engine, cancel).await,
+        Once::Report(arguments) => commands::report::run(&arguments),
+        Once::Rescore(arguments) => commands::rescore::run(&arguments),
+        Once::Exercise(command) => commands::exercise::run(command, engine, cancel).await,
+        Once::Images(command) => commands::images::run(command, engine).await,
+        Once::Config(arguments) => commands::config::run(&arguments),
+        Once::Migrate(arguments) => commands::backup::migrate(&arguments).await,
+        Once::Backup(arguments) => commands::backup::backup(&arguments).await,
+        Once::Doctor(arguments) => commands::doctor::run(&arguments, engine).await,
     }
 }
 
 /// The first signal cancels: containers are removed, then the program ends. A second one ends it at once; what it leaves is
 /// removed by the next run's sweep.
-async fn cancel_on_signal(cancel: CancellationToken) {
+async fn cancel_on_signal(cancel: CancellationToken, message: &str) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -112,7 +153,7 @@ async fn cancel_on_signal(cancel: CancellationToken) {
             #[expect(clippy::exit, reason = "the second signal asks for exactly this")]
             std::process::exit(130);
         }
-        progress::complain("cancelling: removing containers; once more to end at once");
+        progress::complain(message);
         cancel.cancel();
     }
 }
