@@ -9,6 +9,8 @@ pub(crate) mod report;
 pub(crate) mod rescore;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod user;
+pub(crate) mod worker;
 
 mod assess;
 mod folders;

@@ -257,10 +257,10 @@ impl Configuration {
         }
     }
 
-    /// Where people reach the daemon.
-    pub(crate) fn public_url(&self) -> String {
-        let listen = || format!("http://{}", self.http.listen);
-        self.http.public_url.clone().unwrap_or_else(listen)
+    /// Where people reach a daemon that listens there.
+    pub(crate) fn public_url(&self, listen: SocketAddr) -> String {
+        let own = || format!("http://{listen}");
+        self.http.public_url.clone().unwrap_or_else(own)
     }
 
     /// Address of the database.

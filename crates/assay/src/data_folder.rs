@@ -61,14 +61,12 @@ impl DataFolder {
     }
 
     /// The token of the command line on this machine, if there is one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first start follows"))]
     pub(crate) fn admin_token(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.join("admin.token")).ok()?;
         Some(text.trim().to_owned())
     }
 
     /// Replaces it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first start follows"))]
     pub(crate) fn set_admin_token(&self, token: &str) -> anyhow::Result<()> {
         write_secret(&self.join("admin.token"), token)
     }

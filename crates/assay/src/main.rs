@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod data_folder;
 mod exit;
+mod local_account;
 mod logging;
 mod progress;
 #[expect(dead_code, unused_imports, reason = "the verbs follow")]
@@ -56,6 +57,9 @@ enum Once {
     /// Build, list and prune the images that checks run in.
     #[command(subcommand)]
     Images(commands::images::Command),
+    /// Make, list and switch off accounts of the daemon.
+    #[command(subcommand)]
+    User(commands::user::Command),
     /// Print the daemon's default configuration: all keys with their meaning.
     Config(commands::config::Arguments),
     /// Bring the database's schema up to date. `assay serve` does so by itself when it starts.
@@ -71,6 +75,8 @@ enum Once {
 enum Daemon {
     /// Serve: candidates push, forges trigger, interviewers read. Carries runs out, too, unless configured otherwise.
     Serve(commands::serve::Arguments),
+    /// Carry out runs of a daemon whose `worker.enabled` is false, or of one on another machine with the same database.
+    Worker(commands::worker::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
@@ -105,16 +111,19 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
             logging.end().await;
             exit
         }
-        Command::Daemon(Daemon::Serve(arguments)) => {
-            let configuration = Configuration::load(&arguments.options)?;
+        Command::Daemon(daemon) => {
+            let (Daemon::Serve(commands::serve::Arguments { options })
+            | Daemon::Worker(commands::worker::Arguments { options })) = &daemon;
+            let configuration = Configuration::load(options)?;
             let filter = cli.log.as_deref().unwrap_or(&configuration.log.filter);
             let otlp = configuration.otlp.endpoint.as_deref();
             let logging = logging::start(filter, configuration.log.format, otlp)?;
-            tokio::spawn(cancel_on_signal(
-                cancel.clone(),
-                "draining; once more to end at once",
-            ));
-            let exit = commands::serve::serve(&configuration, engine, &cancel).await;
+            let doing = "draining; once more to end at once";
+            tokio::spawn(cancel_on_signal(cancel.clone(), doing));
+            let exit = match daemon {
+                Daemon::Serve(_) => commands::serve::serve(&configuration, engine, &cancel).await,
+                Daemon::Worker(_) => commands::worker::work(&configuration, engine, &cancel).await,
+            };
             logging.end().await;
             exit
         }
@@ -128,6 +137,7 @@ async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -
         Once::Rescore(arguments) => commands::rescore::run(&arguments),
         Once::Exercise(command) => commands::exercise::run(command, engine, cancel).await,
         Once::Images(command) => commands::images::run(command, engine).await,
+        Once::User(command) => commands::user::run(command).await,
         Once::Config(arguments) => commands::config::run(&arguments),
         Once::Migrate(arguments) => commands::backup::migrate(&arguments).await,
         Once::Backup(arguments) => commands::backup::backup(&arguments).await,

@@ -22,7 +22,7 @@ fn the_documented_file_is_the_defaults() {
     assert_eq!(read(DEFAULT, &[], &[]).unwrap(), nothing);
     assert_eq!(nothing.http.listen.port(), 8080);
     assert_eq!(nothing.http.public_url, None);
-    assert_eq!(nothing.public_url(), "http://127.0.0.1:8080");
+    assert_eq!(nothing.public_url(nothing.http.listen), "http://127.0.0.1:8080");
     assert_eq!(nothing.database().unwrap(), "sqlite:/var/lib/assay/assay.db");
 }
 

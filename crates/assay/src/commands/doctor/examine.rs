@@ -317,7 +317,7 @@ async fn address_to_listen_on(configuration: &Configuration) -> Finding {
 }
 
 fn public_url(configuration: &Configuration) -> Option<Finding> {
-    let url = configuration.public_url();
+    let url = configuration.public_url(configuration.http.listen);
     let is_local = configuration.http.listen.ip().is_loopback() && configuration.http.public_url.is_none();
     let hint = if url.starts_with("https://") || is_local {
         return None;

@@ -1,0 +1,193 @@
+//! `assay worker`: the part of the daemon that carries runs out, in a process of its own or within `assay serve`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use assay_engine::worker::{Docker, Drained, HostLock, NoCredentials, Settings, Worker};
+use assay_engine::{Exercises, Quiet};
+use assay_sandbox::Engine;
+use assay_store::Store;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::{backup, run, serve};
+use crate::configuration::{Configuration, Options, WorkerSection};
+use crate::data_folder::DataFolder;
+use crate::exit::{Exit, Expected};
+
+/// How often an engine that does not answer is asked again, and one that answers whether it still does.
+const ASK_ENGINE_EVERY: Duration = Duration::from_secs(5);
+/// The pause before a run is begun again after a fault of ours, times the number of executions so far.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// Carries runs out until `stop` is cancelled. The database is the daemon's, and so are data folder and schema.
+pub(crate) async fn work(
+    configuration: &Configuration,
+    engine: Option<&str>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Exit> {
+    let data = DataFolder::open(&configuration.data)?;
+    let store = backup::open(configuration, &data).await?;
+    if !store.schema_is_current().await? {
+        let message = "the database's schema is not that of this program (hint: `assay migrate`)".to_owned();
+        return Err(Expected {
+            exit: Exit::BadConfiguration,
+            message,
+        }
+        .into());
+    }
+    let exercises = serve::exercises(configuration);
+    Station::prepare(configuration, &data, &store, &exercises)?
+        .work(engine, stop, |_| ())
+        .await;
+    Ok(Exit::Done)
+}
+
+/// All that a worker needs but for an engine, which may come later.
+pub(super) struct Station {
+    section: WorkerSection,
+    name: String,
+    address: Option<String>,
+    extra_ca: Option<Vec<u8>>,
+    lock: HostLock,
+    store: Store,
+    exercises: Exercises,
+    repositories: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Station {
+    /// Takes the lock of the host. Fails when another worker has it.
+    pub(super) fn prepare(
+        configuration: &Configuration,
+        data: &DataFolder,
+        store: &Store,
+        exercises: &Exercises,
+    ) -> anyhow::Result<Self> {
+        let section = configuration.worker.clone();
+        Ok(Self {
+            name: section.name.clone().unwrap_or_else(host_name),
+            address: configuration.engine.address.clone(),
+            extra_ca: run::read_ca(configuration.engine.ca_bundle.as_deref())?,
+            lock: HostLock::take(&data.join("")).context("no runs can be carried out here")?,
+            store: store.clone(),
+            exercises: exercises.clone(),
+            repositories: data.join("repositories"),
+            scratch: data.join("scratch"),
+            section,
+        })
+    }
+
+    /// Waits for an engine, then works. `note` is told whether the engine answers.
+    pub(super) async fn work(self, engine: Option<&str>, stop: &CancellationToken, note: impl Fn(bool)) {
+        let address = self.address.clone();
+        let address = address.as_deref().or(engine);
+        let Some(engine) = until_connected(address, stop, &note).await else {
+            return;
+        };
+        let settings = self.settings(&engine);
+        tracing::info!(
+            worker = settings.id,
+            concurrency = settings.concurrency,
+            "worker {}: {} runs at a time within {} MiB",
+            settings.id,
+            settings.concurrency,
+            settings.memory_bytes >> 20
+        );
+        let executor = Docker {
+            engine: engine.clone(),
+            exercises: self.exercises,
+            store: self.store.clone(),
+            repositories: self.repositories,
+            credentials: Arc::new(NoCredentials),
+            extra_ca: self.extra_ca,
+            lock: self.lock,
+            quiet: Quiet::default(),
+        };
+        let worker = Worker::new(self.store, executor, settings);
+        let watch = async {
+            loop {
+                note(engine.ping().await.is_ok());
+                tokio::time::sleep(ASK_ENGINE_EVERY).await;
+            }
+        };
+        let drained = tokio::select! {
+            drained = worker.run(stop) => drained,
+            () = watch => return,
+        };
+        match drained {
+            Drained::InTime => tracing::info!("drained: every run that had begun has ended"),
+            Drained::CutShort(n) => {
+                tracing::warn!(
+                    n_runs = n,
+                    "not drained in time: {n} runs were given back to the queue"
+                );
+            }
+        }
+    }
+
+    fn settings(&self, engine: &Engine) -> Settings {
+        let (section, info) = (&self.section, engine.info());
+        let concurrency = match section.concurrency {
+            0 => (info.cpus / 2).max(1),
+            n => n,
+        };
+        Settings {
+            id: self.name.clone(),
+            concurrency: usize::try_from(concurrency).unwrap_or(1),
+            memory_bytes: section
+                .memory
+                .map_or(info.memory_bytes / 4 * 3, |memory| memory.0),
+            lease: section.lease.as_duration(),
+            max_executions: section.max_executions,
+            retry_pause: RETRY_PAUSE,
+            drain: section.drain.as_duration(),
+            scratch: self.scratch.clone(),
+        }
+    }
+}
+
+async fn until_connected(
+    address: Option<&str>,
+    stop: &CancellationToken,
+    note: &impl Fn(bool),
+) -> Option<Engine> {
+    let mut told = false;
+    loop {
+        match Engine::connect(address).await {
+            Ok(engine) => {
+                note(true);
+                return Some(engine);
+            }
+            Err(error) => {
+                note(false);
+                if !told {
+                    tracing::error!(%error, "runs wait until there is an engine: {error}");
+                }
+                told = true;
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(ASK_ENGINE_EVERY) => (),
+        }
+    }
+}
+
+/// A name that stays over a restart.
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() {
+        "worker".to_owned()
+    } else {
+        name
+    }
+}
