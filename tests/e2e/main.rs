@@ -12,6 +12,9 @@
 )]
 
 mod candidates;
+mod crashes;
 mod engine_gone;
 mod house;
+mod queue;
 mod repositories;
+mod worker;
