@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_engine::Exercises;
+use assay_git::host::{Host, HostLimits};
 use assay_store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ pub struct App(Arc<Shared>);
 struct Shared {
     store: Store,
     exercises: Exercises,
+    host: Host,
     settings: Settings,
     metrics: PrometheusHandle,
     shutdown: CancellationToken,
@@ -63,6 +65,7 @@ impl App {
         Self(Arc::new(Shared {
             store,
             exercises,
+            host: Host::new(HostLimits::for_pushes_of(settings.max_push_bytes)),
             settings,
             metrics,
             shutdown,
@@ -81,6 +84,11 @@ impl App {
     /// The exercises that can be assigned.
     pub fn exercises(&self) -> &Exercises {
         &self.0.exercises
+    }
+
+    /// The hosted repositories.
+    pub fn host(&self) -> &Host {
+        &self.0.host
     }
 
     /// What the operator decided.

@@ -6,7 +6,9 @@
 use assay_core::assignment::AssignmentState;
 use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::{RunState, Trigger};
-use assay_store::model::{Actor, Assignment, AssignmentChange, AuditEntry, NewRun, Run};
+use assay_core::report::Report;
+use assay_engine::RescoreError;
+use assay_store::model::{Actor, Assignment, AssignmentChange, AuditEntry, NewRun, Run, ScoreRow};
 use serde_json::{Value, json};
 
 use crate::{App, Problem};
@@ -14,6 +16,7 @@ use crate::{App, Problem};
 mod access;
 mod ending;
 mod invitation;
+mod people;
 mod repository;
 
 pub use access::{
@@ -21,6 +24,8 @@ pub use access::{
 };
 pub use ending::{archive, archive_due, erase};
 pub use invitation::{Invitation, Invited, invite};
+pub use people::{NewUser, create_user, make_token, revoke_token, set_disabled, set_role};
+pub use repository::clone_url;
 
 /// Writes the audit trail: who saw or did what. `detail` holds no personal data.
 ///
@@ -53,6 +58,22 @@ pub async fn assignment(app: &App, id: &AssignmentId) -> Result<Assignment, Prob
 pub async fn run(app: &App, id: &RunId) -> Result<Run, Problem> {
     let run = app.store().run(id).await?;
     run.ok_or_else(|| Problem::not_found("run"))
+}
+
+/// A run's report by its newest scorecard. That somebody saw it is written down.
+///
+/// # Errors
+/// 404 when there is no such run, or no report of it.
+pub async fn report(app: &App, by: &Actor, id: &RunId) -> Result<Report, Problem> {
+    let score = run(app, id).await?.score;
+    let score = score.ok_or_else(|| Problem::not_found("report"))?;
+    let bytes = app.store().blob(&score.report_digest).await?;
+    let bytes = bytes.ok_or_else(|| Problem::not_found("report"))?;
+    let report = serde_json::from_slice(&bytes);
+    let report = report.map_err(|error| Problem::internal("reading a report", &error))?;
+    let detail = json!({ "version": score.version });
+    note(app, by, "report.viewed", id.as_str(), detail).await?;
+    Ok(report)
 }
 
 /// Gives one candidate more time, or less; None takes an extension back. The repository is kept accordingly longer.
@@ -202,4 +223,33 @@ pub async fn cancel(app: &App, by: &Actor, id: &RunId) -> Result<RunState, Probl
     let state = state.ok_or_else(|| Problem::not_found("run"))?;
     note(app, by, "run.cancelled", id.as_str(), Value::Null).await?;
     Ok(state)
+}
+
+/// Scores a run's stored evidence under its exercise's present weights. The scorecards before stay.
+///
+/// # Errors
+/// 404 when there is no such run; 409 when it left no evidence, or its exercise is gone.
+pub async fn rescore(app: &App, by: &Actor, id: &RunId) -> Result<ScoreRow, Problem> {
+    run(app, id).await?;
+    let user = match by {
+        Actor::User(user) => Some(user.clone()),
+        _ => None,
+    };
+    let score = assay_engine::rescore(app.store(), app.exercises(), id, user, app.now_ms()).await;
+    let score = score.map_err(|error| match error {
+        RescoreError::NoEvidence { .. } | RescoreError::NoExercise { .. } => {
+            Problem::conflict(format!("It cannot be scored again: {error}."))
+        }
+        RescoreError::Store(error) => error.into(),
+        error => Problem::internal("scoring again", &error),
+    })?;
+    note(
+        app,
+        by,
+        "run.rescored",
+        id.as_str(),
+        json!({ "version": score.version }),
+    )
+    .await?;
+    Ok(score)
 }

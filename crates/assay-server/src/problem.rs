@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a client gets instead of what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,18 @@ pub struct Problem {
     pub retry_after: Option<Duration>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// Why a request was refused, or that it failed (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
+    /// Stable name of the kind: `urn:assay:problem:not_found`.
     r#type: String,
-    title: &'a str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
     status: u16,
-    detail: &'a str,
+    /// What is wrong, in a sentence.
+    detail: String,
 }
 
 impl Problem {
@@ -125,7 +132,7 @@ impl IntoResponse for Problem {
             r#type: format!("urn:assay:problem:{}", self.kind),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: self.detail.clone(),
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = (self.status, body).into_response();

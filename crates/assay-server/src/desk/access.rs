@@ -13,6 +13,9 @@ use crate::{App, Problem};
 /// How long a share link opens a report, where nobody says otherwise.
 const SHARED_FOR_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
+/// Longest name of a link, in characters.
+const MAX_NAME: usize = 100;
+
 /// What a candidate clones and pushes with.
 #[derive(Debug, Clone)]
 pub struct CloneToken {
@@ -81,7 +84,7 @@ pub async fn share_candidate_page(app: &App, by: &Actor, id: &AssignmentId) -> R
 /// A link by which anybody reads one report until `expires_at_ms` (None: for 30 days). The address is shown once.
 ///
 /// # Errors
-/// 404 when there is no such run.
+/// 404 when there is no such run; 422 when the end has passed or the name is too long.
 pub async fn share(
     app: &App,
     by: &Actor,
@@ -90,6 +93,12 @@ pub async fn share(
     expires_at_ms: Option<i64>,
 ) -> Result<(Token, String), Problem> {
     run(app, id).await?;
+    let has_passed = expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= app.now_ms());
+    if has_passed || name.chars().count() > MAX_NAME || name.contains(char::is_control) {
+        return Err(Problem::unprocessable(format!(
+            "A link has an end in the future, and a name of at most {MAX_NAME} characters."
+        )));
+    }
     let expires_at_ms = expires_at_ms.unwrap_or(app.now_ms() + SHARED_FOR_MS);
     let (token, url) = link::make(app, &Opens::Report(id.clone()), name, Some(expires_at_ms)).await?;
     let detail = json!({ "link": token.id.as_str(), "expires_at_ms": expires_at_ms });

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use assay_core::id::AssignmentId;
 use assay_engine::ExerciseFolder;
+use assay_git::host;
 
 use crate::{App, Problem};
 
@@ -19,7 +21,7 @@ pub(super) fn bundle(app: &App, id: &AssignmentId) -> PathBuf {
 }
 
 /// Address for `git clone`, without a token.
-pub(super) fn clone_url(app: &App, id: &AssignmentId) -> String {
+pub fn clone_url(app: &App, id: &AssignmentId) -> String {
     format!("{}/git/{id}.git", app.settings().public_url)
 }
 
@@ -49,32 +51,38 @@ pub(super) fn files(exercise: &ExerciseFolder, track: &str) -> BTreeMap<String, 
     files
 }
 
-/// Makes it. Until `assay_git` hosts repositories, an empty folder.
+/// Makes it.
 pub(super) async fn create(
     app: &App,
     id: &AssignmentId,
-    exercise: &ExerciseFolder,
+    exercise: &Arc<ExerciseFolder>,
     track: &str,
-    _now_ms: i64,
+    now_ms: i64,
 ) -> Result<(), Problem> {
-    let _ = files(exercise, track);
-    let made = tokio::fs::create_dir_all(path(app, id)).await;
-    made.map_err(|error| Problem::internal("making a repository", &error))
+    let (path, exercise, track) = (path(app, id), Arc::clone(exercise), track.to_owned());
+    let made = tokio::task::spawn_blocking(move || {
+        let message = format!("{}\n", exercise.spec.title);
+        host::create(&path, &files(&exercise, &track), &message, now_ms / 1000)
+    });
+    let made = made
+        .await
+        .map_err(|error| Problem::internal("making a repository", &error))?;
+    made.map(drop)
+        .map_err(|error| Problem::internal("making a repository", &error))
 }
 
 /// Writes its bundle.
-pub(super) async fn bundle_up(_app: &App, _id: &AssignmentId) -> Result<(), Problem> {
-    Err(Problem::conflict("Repositories cannot be archived yet."))
+pub(super) async fn bundle_up(app: &App, id: &AssignmentId) -> Result<(), Problem> {
+    let (path, bundle) = (path(app, id), bundle(app, id));
+    let done = app.host().archive(&path, &bundle, app.shutdown());
+    done.await
+        .map_err(|error| Problem::internal("archiving a repository", &error))
 }
 
 /// Removes it, if it is there.
 pub(super) async fn remove(app: &App, id: &AssignmentId) -> Result<(), Problem> {
-    match tokio::fs::remove_dir_all(path(app, id)).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Problem::internal("removing a repository", &error))
-        }
-        _ => Ok(()),
-    }
+    let done = app.host().remove(&path(app, id)).await;
+    done.map_err(|error| Problem::internal("removing a repository", &error))
 }
 
 /// Removes its bundle, if there is one.
