@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 };
 use tokio::sync::watch;
 
+use crate::queue::Places;
 use crate::sql::{Tx, execute, scalar};
 use crate::{OpenError, StoreError};
 
@@ -40,6 +41,7 @@ pub struct Store {
     database: Database,
     changes: Arc<watch::Sender<u64>>,
     pub(crate) blobs: PathBuf,
+    pub(crate) places: Arc<Places>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ impl Store {
             database,
             changes: Arc::new(watch::Sender::new(0)),
             blobs: blobs.to_owned(),
+            places: Arc::default(),
         })
     }
 
@@ -213,6 +216,8 @@ async fn open_lite(path: &Path) -> Result<Database, OpenError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(PATIENCE)
+        // A whole page in one hand-over from SQLite's thread.
+        .row_buffer_size(256)
         .foreign_keys(true)
         .pragma("trusted_schema", "OFF")
         // What is deleted is overwritten: an erased candidate stays nowhere in the file.

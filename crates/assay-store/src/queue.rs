@@ -1,9 +1,13 @@
 //! The life of a run: queued, in a worker's hands under a lease, finished exactly once.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use assay_core::event::Event;
 use assay_core::fault::Whose;
 use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::{Outcome, RunState, Trigger, Waiting, order};
+use tokio::sync::Mutex;
 
 use crate::error::{exists, not_found};
 use crate::model::{Assignment, Beat, Enqueued, Finish, Lease, NewRun, QueueNumbers, Run};
@@ -130,6 +134,21 @@ async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
     Ok(order(waiting, &running))
 }
 
+/// The places of all runs that wait. Each change of the queue wakes everybody whose run waits, so those who ask at the same
+/// time share one look at it; nobody gets what was read before they asked.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    n_asked: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How many had asked when it was read.
+    n_asked: u64,
+    places: HashMap<RunId, u32>,
+}
+
 impl Store {
     /// Queues a run. What a push, tag or hook asked for supersedes what an earlier one asked for and still waits; when the same
     /// commit and reference wait or run already, that run is the answer. A re-run does neither.
@@ -199,9 +218,18 @@ impl Store {
     ///
     /// When the database fails.
     pub async fn queue_position(&self, run: &RunId) -> Result<Option<u32>, StoreError> {
-        let waiting = waiting(&mut self.read().await?).await?;
-        let place = waiting.iter().position(|waiting| waiting.run == *run);
-        Ok(place.map(|place| u32::try_from(place + 1).unwrap_or(u32::MAX)))
+        let asked = self.places.n_asked.fetch_add(1, Ordering::SeqCst);
+        let mut known = self.places.known.lock().await;
+        if known.n_asked <= asked {
+            let n_asked = self.places.n_asked.load(Ordering::SeqCst);
+            let waiting = waiting(&mut self.read().await?).await?;
+            let places = (1..).zip(waiting).map(|(place, waiting)| (waiting.run, place));
+            *known = Known {
+                n_asked,
+                places: places.collect(),
+            };
+        }
+        Ok(known.places.get(run).copied())
     }
 
     /// Numbers of the queue.
@@ -213,7 +241,7 @@ impl Store {
         let mut tx = self.read().await?;
         let unfinished: Vec<(String, i64, Option<i64>)> = all!(
             &mut tx,
-            "SELECT state, count(*), min(queued_at_ms) FROM runs WHERE state <> 'finished' GROUP BY state",
+            "SELECT state, count(*), min(queued_at_ms) FROM runs WHERE state IN ('queued', 'running') GROUP BY state",
         )?;
         let finished: Vec<(String, i64)> = all!(
             &mut tx,

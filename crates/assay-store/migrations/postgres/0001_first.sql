@@ -106,7 +106,7 @@ CREATE TABLE runs (
     CHECK ((state = 'running') = (worker IS NOT NULL)),
     CHECK ((state = 'running') = (lease_until_ms IS NOT NULL))
 );
-CREATE INDEX runs_unfinished ON runs (state, assignment) WHERE state <> 'finished';
+CREATE INDEX runs_by_state ON runs (state, queued_at_ms, id);
 CREATE INDEX runs_by_age ON runs (queued_at_ms, id);
 CREATE INDEX runs_by_exercise ON runs (exercise, queued_at_ms, id);
 CREATE INDEX runs_by_outcome ON runs (outcome);

@@ -303,11 +303,11 @@ pub(crate) async fn no_sequence_of_operations_breaks_the_invariants(world: World
     let tools = world.tools().await;
     let n_ended = RefCell::new(0);
     let mut runner = TestRunner::new(Config {
-        cases: 32,
+        cases: 16,
         failure_persistence: None,
         ..Config::default()
     });
-    let operations = proptest::collection::vec(operation(), 1..40);
+    let operations = proptest::collection::vec(operation(), 10..30);
     let outcome = tokio::task::block_in_place(|| {
         runner.run(&operations, |operations| {
             tokio::runtime::Handle::current().block_on(async {
