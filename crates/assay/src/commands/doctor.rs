@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Print the findings as one JSON array on standard output.
     #[arg(long)]
     json: bool,
+    /// Ask only whether the configured daemon answers and is ready: for a container's health check.
+    #[arg(long)]
+    running: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -74,7 +77,10 @@ pub(crate) async fn run(arguments: &Arguments, engine: Option<&str>) -> anyhow::
     let findings = match Configuration::try_load(&arguments.options)? {
         Ok(configuration) => {
             let mut findings = vec![Finding::good("configuration", "has no mistakes")];
-            findings.extend(examine::all(&configuration, engine).await);
+            match arguments.running {
+                true => findings.push(examine::running(&configuration).await),
+                false => findings.extend(examine::all(&configuration, engine).await),
+            }
             findings
         }
         Err(mistakes) => mistakes

@@ -2,6 +2,7 @@
 //! once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -292,28 +293,41 @@ async fn address_to_listen_on(configuration: &Configuration) -> Finding {
     let listen = configuration.http.listen;
     match tokio::net::TcpListener::bind(listen).await {
         Ok(_) => Finding::good(ABOUT, format!("{listen} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            let health = async {
-                crate::remote::install_tls();
-                let client = reqwest::Client::builder().timeout(WITHIN).no_proxy().build()?;
-                let address = format!("http://{listen}/health");
-                client.get(address).send().await?.error_for_status()
-            };
-            match health.await {
-                Ok(_) => Finding::good(ABOUT, format!("a daemon answers at {listen}")),
-                Err(_) => Finding::broken(
-                    ABOUT,
-                    format!("{listen} is taken by something that is not a healthy daemon"),
-                    "choose another one with http.listen",
-                ),
-            }
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => match ask(listen, "health").await {
+            Ok(()) => Finding::good(ABOUT, format!("a daemon answers at {listen}")),
+            Err(_) => Finding::broken(
+                ABOUT,
+                format!("{listen} is taken by something that is not a healthy daemon"),
+                "choose another one with http.listen",
+            ),
+        },
         Err(error) => Finding::misconfigured(
             ABOUT,
             format!("{listen} cannot be listened on: {error}"),
             "see http.listen in `assay config`",
         ),
     }
+}
+
+/// Whether the daemon answers and can do its work.
+pub(super) async fn running(configuration: &Configuration) -> Finding {
+    const ABOUT: &str = "daemon";
+    let listen = configuration.http.listen;
+    match ask(listen, "ready").await {
+        Ok(()) => Finding::good(ABOUT, format!("is ready at {listen}")),
+        Err(error) => Finding::broken(
+            ABOUT,
+            format!("is not ready at {listen}: {error}"),
+            "look at its log, then at `assay doctor`",
+        ),
+    }
+}
+
+async fn ask(listen: SocketAddr, what: &str) -> Result<(), reqwest::Error> {
+    crate::remote::install_tls();
+    let client = reqwest::Client::builder().timeout(WITHIN).no_proxy().build()?;
+    let answer = client.get(format!("http://{listen}/{what}")).send().await?;
+    answer.error_for_status().map(drop)
 }
 
 fn public_url(configuration: &Configuration) -> Option<Finding> {
