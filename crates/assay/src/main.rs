@@ -9,7 +9,6 @@ mod exit;
 mod local_account;
 mod logging;
 mod progress;
-#[expect(dead_code, unused_imports, reason = "the verbs follow")]
 mod remote;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +46,7 @@ enum Command {
 enum Once {
     /// Assess one submission and write its report.
     Run(commands::run::Arguments),
-    /// Render a stored report again.
+    /// Render a stored report again, or fetch one of a daemon.
     Report(commands::report::Arguments),
     /// Compute the score again from stored evidence, and show what changed.
     Rescore(commands::rescore::Arguments),
@@ -57,6 +56,22 @@ enum Once {
     /// Build, list and prune the images that checks run in.
     #[command(subcommand)]
     Images(commands::images::Command),
+    /// Invite a candidate: make an assignment with a private repository.
+    Invite(commands::assignments::Invite),
+    /// List a daemon's assignments, with their latest scores.
+    Assignments(commands::assignments::List),
+    /// Give a candidate more time or more attempts.
+    Extend(commands::assignments::Extend),
+    /// Close an assignment: nothing can be pushed any more.
+    Close(commands::assignments::Close),
+    /// List a daemon's runs.
+    Runs(commands::runs::List),
+    /// Show what happened in a run of a daemon, or follow it.
+    Logs(commands::logs::Arguments),
+    /// Check the same commit again, as a new run; it costs the candidate nothing.
+    Rerun(commands::runs::One),
+    /// Cancel a run of a daemon.
+    Cancel(commands::runs::One),
     /// Make, list and switch off accounts of the daemon.
     #[command(subcommand)]
     User(commands::user::Command),
@@ -133,10 +148,18 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
 async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -> anyhow::Result<Exit> {
     match command {
         Once::Run(arguments) => commands::run::run(arguments, engine, cancel).await,
-        Once::Report(arguments) => commands::report::run(&arguments),
-        Once::Rescore(arguments) => commands::rescore::run(&arguments),
+        Once::Report(arguments) => commands::report::run(&arguments).await,
+        Once::Rescore(arguments) => commands::rescore::run(&arguments).await,
         Once::Exercise(command) => commands::exercise::run(command, engine, cancel).await,
         Once::Images(command) => commands::images::run(command, engine).await,
+        Once::Invite(arguments) => commands::assignments::invite(&arguments).await,
+        Once::Assignments(arguments) => commands::assignments::list(&arguments).await,
+        Once::Extend(arguments) => commands::assignments::extend(&arguments).await,
+        Once::Close(arguments) => commands::assignments::close(&arguments).await,
+        Once::Runs(arguments) => commands::runs::list(&arguments).await,
+        Once::Logs(arguments) => commands::logs::run(&arguments, cancel).await,
+        Once::Rerun(arguments) => commands::runs::rerun(&arguments).await,
+        Once::Cancel(arguments) => commands::runs::cancel(&arguments).await,
         Once::User(command) => commands::user::run(command).await,
         Once::Config(arguments) => commands::config::run(&arguments),
         Once::Migrate(arguments) => commands::backup::migrate(&arguments).await,

@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reqwest::{Method, StatusCode};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::configuration::{Configuration, Options};
 use crate::exit::{Exit, Expected};
 
-pub(crate) use events::follow;
+pub(crate) use events::{Told, follow, so_far};
 
 /// How long an answer other than a stream is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -22,6 +23,16 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Largest answer, in bytes: a report with its evidence rendered has some hundreds of kilobytes.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// Most rows of one list.
+const MOST_ROWS: usize = 20_000;
+
+/// Part of a list.
+#[derive(Deserialize)]
+struct Part {
+    rows: Vec<Value>,
+    next: Option<String>,
+}
 
 /// Which daemon, and who asks.
 #[derive(Debug, Clone, Args)]
@@ -86,11 +97,6 @@ pub(crate) fn install_tls() {
 }
 
 impl Client {
-    /// Address of a page or of an API's path.
-    pub(crate) fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
     /// Asks for JSON.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.json(Method::GET, path, None).await
@@ -104,6 +110,26 @@ impl Client {
         body: &Value,
     ) -> anyhow::Result<T> {
         self.json(method, path, Some(body)).await
+    }
+
+    /// All rows of a list, part by part.
+    pub(crate) async fn rows(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        let mut after: Option<String> = None;
+        let join = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let from = after.map_or(String::new(), |after| format!("&after={}", encoded(&after)));
+            let part: Part = self.get(&format!("{path}{join}limit=200{from}")).await?;
+            rows.extend(part.rows);
+            anyhow::ensure!(
+                rows.len() <= MOST_ROWS,
+                "there are more than {MOST_ROWS} (hint: narrow it down)"
+            );
+            match part.next {
+                Some(next) => after = Some(next),
+                None => return Ok(rows),
+            }
+        }
     }
 
     /// The bytes of a file.
@@ -141,7 +167,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, self.address(path));
+        let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -183,6 +209,27 @@ impl Client {
     }
 }
 
+/// A path with those parameters that have a value.
+pub(crate) fn query(path: &str, parameters: &[(&str, &Option<String>)]) -> String {
+    let given = parameters.iter().filter_map(|(name, value)| {
+        let value = value.as_ref()?;
+        Some(format!("{name}={}", encoded(value)))
+    });
+    let given: Vec<String> = given.collect();
+    match given.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", given.join("&")),
+    }
+}
+
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
 /// What the daemon says, in a sentence and with an exit code.
 fn refusal(status: StatusCode, body: &str, has_token: bool) -> Expected {
     let problem: Option<Value> = serde_json::from_str(body).ok();
@@ -216,6 +263,16 @@ fn refusal(status: StatusCode, body: &str, has_token: bool) -> Expected {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_encoded() {
+        let ada = Some("Ada & Bö".to_owned());
+        assert_eq!(
+            query("/a", &[("text", &ada), ("state", &None)]),
+            "/a?text=Ada%20%26%20B%C3%B6"
+        );
+        assert_eq!(query("/a", &[("state", &None)]), "/a");
+    }
 
     #[test]
     fn a_refusal_is_said_in_the_daemons_words() {

@@ -2,33 +2,46 @@
 
 use std::path::PathBuf;
 
+use assay_core::id::RunId;
 use assay_core::report::Report;
 use assay_engine::evidence_files;
 use clap::Args;
 
-use super::{folders, output};
+use super::{folders, output, runs};
 use crate::exit::Exit;
 use crate::progress;
+use crate::remote::Server;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// Id of a run of a daemon, which is scored again there. Without it, a folder on this machine is.
+    #[arg(conflicts_with_all = ["exercise", "out", "write", "runner_images"])]
+    run: Option<RunId>,
     /// Folder of the exercise, with its present weights.
-    #[arg(long, value_name = "DIR")]
-    exercise: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "run")]
+    exercise: Option<PathBuf>,
     /// Folder that `assay run` wrote.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "run")]
+    out: Option<PathBuf>,
     /// Write the new report over the old one; otherwise only the difference is shown.
     #[arg(long)]
     write: bool,
     /// Folder with the images' sources; by default the nearest `runner-images`.
     #[arg(long, value_name = "DIR")]
     runner_images: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
-    let stored = evidence_files::read(&arguments.out)?;
+pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Some(run) = &arguments.run {
+        return runs::rescore(run, &arguments.server).await;
+    }
+    let (Some(exercise), Some(out)) = (&arguments.exercise, &arguments.out) else {
+        anyhow::bail!("name the exercise with --exercise and the report with --out");
+    };
+    let folder = folders::exercise(exercise, arguments.runner_images.as_deref())?;
+    let stored = evidence_files::read(out)?;
     if stored.exercise.slug != folder.spec.slug {
         anyhow::bail!(
             "the evidence is of {}, the exercise is {}",
@@ -36,11 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             folder.spec.slug
         );
     }
-    let before = output::read(&arguments.out)?;
+    let before = output::read(out)?;
     let after = stored.report(&folder);
     progress::say(&difference(&before, &after));
     if arguments.write {
-        for file in output::write(&after, &arguments.out, &[])? {
+        for file in output::write(&after, out, &[])? {
             progress::say(&format!("wrote {}", file.display()));
         }
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Client;
+use super::{Client, Part};
 
 /// Longest line of a stream, in bytes.
 const MAX_LINE: usize = 1 << 20;
@@ -23,6 +23,35 @@ pub(crate) struct Told {
     pub(crate) seq: i64,
     pub(crate) at_ms: i64,
     pub(crate) event: assay_core::event::Event,
+}
+
+impl Told {
+    fn read(data: &str) -> anyhow::Result<Self> {
+        serde_json::from_str(data).context("an event is of a form that this program does not know")
+    }
+}
+
+/// Gives every event of a run that there is by now to `tell`.
+pub(crate) async fn so_far(
+    client: &Client,
+    run: &str,
+    tell: &mut dyn FnMut(&Told, &str),
+) -> anyhow::Result<()> {
+    let mut after = 0;
+    loop {
+        let part: Part = client
+            .get(&format!("/api/v1/runs/{run}/events?after={after}"))
+            .await?;
+        for row in part.rows {
+            let data = row.to_string();
+            let told = Told::read(&data)?;
+            after = told.seq;
+            tell(&told, &data);
+        }
+        if part.next.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 /// Gives every event of a run to `tell`, until its last one, or until cancelled.
