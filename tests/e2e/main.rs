@@ -18,4 +18,3 @@ mod house;
 mod queue;
 mod repositories;
 mod worker;
-mod worker_killed;

@@ -32,25 +32,11 @@ impl Queue {
         self.data.path()
     }
 
-    /// Queues a scripted run of an assignment of its own.
-    pub(crate) async fn push(&self, i: u64, script: &str, seed: u64) -> RunId {
-        let commit = format!("{i:040x}");
-        self.submit(i, "scripted", &commit, &format!("refs/heads/{script}"), seed)
-            .await
-    }
-
     /// Queues a run of an assignment of its own.
-    pub(crate) async fn submit(
-        &self,
-        i: u64,
-        exercise: &str,
-        commit: &str,
-        reference: &str,
-        seed: u64,
-    ) -> RunId {
+    pub(crate) async fn push(&self, i: u64, script: &str, seed: u64) -> RunId {
         let assignment = Assignment {
             id: format!("assignment-{i}").parse().unwrap(),
-            exercise: exercise.into(),
+            exercise: "scripted".into(),
             track: "python".into(),
             candidate: Some(Candidate {
                 name: "Sam".into(),
@@ -72,8 +58,8 @@ impl Queue {
             id: format!("run-{i}").parse().unwrap(),
             assignment: assignment.id,
             trigger: Trigger::Push,
-            commit: commit.into(),
-            reference: reference.into(),
+            commit: format!("{i:040x}"),
+            reference: format!("refs/heads/{script}"),
             received_at_ms: 0,
             seed,
             counts: true,

@@ -10,11 +10,11 @@ mod problem;
 
 pub mod auth;
 pub mod desk;
-pub mod git;
 pub mod limits;
 pub mod live;
 
 mod api;
+mod git;
 mod health;
 mod hooks;
 mod housekeeping;
@@ -40,7 +40,7 @@ pub fn router(app: App) -> axum::Router {
     let all = layers::bounded(quick)
         .merge(git::routes())
         .merge(hooks::routes())
-        .fallback(|| async { Problem::not_found("page") })
+        .fallback(pages::nowhere)
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() });
     layers::around(all, &app).with_state(app)
 }

@@ -1,7 +1,6 @@
 //! Handlers of the forms by which interviewers change something. Each goes through the desk, then back to a page.
 
 use assay_core::id::{AssignmentId, RunId};
-use assay_report::text;
 use assay_store::model::Role;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -278,14 +277,7 @@ async fn rescore(
     Path(id): Path<RunId>,
     form: Form<Run, Nothing>,
 ) -> Result<Response, Problem> {
-    let by = form.by.user.id.clone();
-    let scored = assay_engine::rescore(app.store(), app.exercises(), &id, Some(by), app.now_ms()).await;
-    let score = scored.map_err(|error| match error {
-        assay_engine::RescoreError::Store(error) => Problem::from(error),
-        error => Problem::conflict(text::line(&format!("It cannot be scored again: {error}."))),
-    })?;
-    let detail = serde_json::json!({ "version": score.version });
-    desk::note(&app, &form.by.actor(), "run.rescored", id.as_str(), detail).await?;
+    desk::rescore(&app, &form.by.actor(), &id).await?;
     to(&format!("/runs/{id}"))
 }
 

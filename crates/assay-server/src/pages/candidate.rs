@@ -6,8 +6,8 @@ use assay_core::assignment::{KeptOnly, Pushed, Refused, Weight, weigh};
 use assay_core::evidence::{Finding, TestCase, TestStatus};
 use assay_core::exercise::{Exercise, SubmitOn, Visibility};
 use assay_core::queue::RunState;
-use assay_core::report::Report;
 use assay_core::report::candidate::{self, CandidateView, SeenCheck, SeenCounts, SeenDetails, SeenPoints};
+use assay_core::report::{CheckStatus, Report};
 use assay_report::state::{self, Mark};
 use assay_report::{Gauge, number, text};
 use assay_store::model::{AssignmentRow, Origin, Run};
@@ -329,10 +329,10 @@ fn counts(counts: &SeenCounts) -> String {
             words.push(number::count(n, word));
         }
     }
-    if words.is_empty() {
-        "nothing to remark".into()
-    } else {
-        words.join(", ")
+    match (words.is_empty(), counts.status) {
+        (false, _) => words.join(", "),
+        (true, CheckStatus::Failed) => "its limits were not kept".into(),
+        (true, CheckStatus::Passed | CheckStatus::NotScored) => "nothing to remark".into(),
     }
 }
 

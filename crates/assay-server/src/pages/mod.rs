@@ -5,7 +5,7 @@
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 
@@ -40,6 +40,9 @@ mod stream;
 mod visitor;
 mod when;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(show::routes())
@@ -68,6 +71,17 @@ async fn problems_as_pages(request: Request, next: Next) -> Response {
         }
     }
     problem_page(&problem).unwrap_or(response)
+}
+
+/// The answer for an address that leads nowhere: a page for people, a problem document for programs.
+pub(crate) async fn nowhere(headers: HeaderMap) -> Response {
+    let problem = Problem::not_found("page");
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        problem_page(&problem).into_response()
+    } else {
+        problem.into_response()
+    }
 }
 
 /// A problem as people see it.

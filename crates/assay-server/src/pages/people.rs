@@ -1,24 +1,22 @@
 //! Handlers of accounts, for admins, and of each person's own API tokens and password.
 
 use assay_core::id::{TokenId, UserId};
-use assay_store::StoreError;
-use assay_store::model::{TokenKind, User};
+use assay_store::model::{Role, TokenKind};
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::accounts::{AccountsPage, TokensPage};
 use super::act::{role, to};
 use super::frame::{page, page_with};
 use super::visitor::Visitor;
 use crate::auth::right::{Admin, Read};
-use crate::auth::secret::{Purpose, issue};
 use crate::auth::{self, Form, Right, Secret};
-use crate::{App, Problem, desk};
+use crate::desk::{self, NewUser};
+use crate::{App, Problem};
 
 /// How long an API token lives.
 const TOKEN_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
@@ -35,7 +33,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn accounts(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
-    visitor.must(assay_store::model::Role::Admin)?;
+    visitor.must(Role::Admin)?;
     page(&accounts_page(&app, &visitor, None, None).await?)
 }
 
@@ -70,57 +68,24 @@ async fn make_account(
     form: Form<Admin, NewAccount>,
 ) -> Result<Response, Problem> {
     let visitor = Visitor::of_form(&form.by, &headers);
-    let login = form.input.login.trim().to_lowercase();
-    let name = form.input.name.trim();
-    let wrong = if !is_login(&login) {
-        Some("A name at sign-in has 1 to 64 letters a to z, digits, dots, hyphens and underscores.")
-    } else if name.is_empty() || name.chars().count() > 200 {
-        Some("Give a name of at most 200 characters.")
-    } else {
-        None
-    };
-    if let Some(wrong) = wrong {
-        let again = accounts_page(&app, &visitor, None, Some(wrong.into())).await?;
-        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &again);
-    }
     let password = Secret::draw(TokenKind::Session);
-    let user = User {
-        id: UserId::from_random(rand::random()),
-        login: login.clone(),
-        name: name.to_owned(),
-        password_hash: Some(app.passwords().hash(password.text()).await?),
-        oidc_subject: None,
+    let new = NewUser {
+        login: form.input.login,
+        name: form.input.name,
         role: role(&form.input.role)?,
-        created_at_ms: app.now_ms(),
-        disabled_at_ms: None,
+        password: Some(password.text().to_owned()),
     };
-    if let Err(error) = app.store().create_user(&user).await {
-        let StoreError::Exists { .. } = error else {
-            return Err(error.into());
-        };
-        let wrong = format!("There is an account `{login}` already.");
-        let again = accounts_page(&app, &visitor, None, Some(wrong)).await?;
-        return page_with(StatusCode::CONFLICT, &again);
+    match desk::create_user(&app, &form.by.actor(), &new).await {
+        Ok(user) => {
+            let made = Some((user.login, password.text().to_owned()));
+            page(&accounts_page(&app, &visitor, made, None).await?)
+        }
+        Err(problem) if problem.status.is_client_error() => {
+            let again = accounts_page(&app, &visitor, None, Some(problem.detail)).await?;
+            page_with(problem.status, &again)
+        }
+        Err(problem) => Err(problem),
     }
-    let detail = json!({ "role": user.role.name() });
-    desk::note(&app, &form.by.actor(), "user.created", user.id.as_str(), detail).await?;
-    let made = Some((login, password.text().to_owned()));
-    page(&accounts_page(&app, &visitor, made, None).await?)
-}
-
-fn is_login(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
-    (1..=64).contains(&text.len()) && text.chars().all(allowed)
-}
-
-/// Nobody locks the last admin out: nobody changes their own account here.
-fn not_self(me: &User, id: &UserId) -> Result<(), Problem> {
-    if me.id == *id {
-        return Err(Problem::conflict(
-            "This is your own account. Ask another admin to change it.",
-        ));
-    }
-    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -133,11 +98,7 @@ async fn set_role(
     Path(id): Path<UserId>,
     form: Form<Admin, NewRole>,
 ) -> Result<Response, Problem> {
-    not_self(&form.by.user, &id)?;
-    let role = role(&form.input.role)?;
-    app.store().set_role(&id, role).await?;
-    let detail = json!({ "role": role.name() });
-    desk::note(&app, &form.by.actor(), "user.role_set", id.as_str(), detail).await?;
+    desk::set_role(&app, &form.by.actor(), &id, role(&form.input.role)?).await?;
     to("/accounts")
 }
 
@@ -149,13 +110,7 @@ async fn disable(
     Path(id): Path<UserId>,
     form: Form<Admin, Nothing>,
 ) -> Result<Response, Problem> {
-    not_self(&form.by.user, &id)?;
-    let now_ms = app.now_ms();
-    app.store().set_disabled(&id, Some(now_ms)).await?;
-    app.store()
-        .revoke_tokens_of(TokenKind::Session, id.as_str(), now_ms)
-        .await?;
-    desk::note(&app, &form.by.actor(), "user.disabled", id.as_str(), Value::Null).await?;
+    desk::set_disabled(&app, &form.by.actor(), &id, true).await?;
     to("/accounts")
 }
 
@@ -164,8 +119,7 @@ async fn enable(
     Path(id): Path<UserId>,
     form: Form<Admin, Nothing>,
 ) -> Result<Response, Problem> {
-    app.store().set_disabled(&id, None).await?;
-    desk::note(&app, &form.by.actor(), "user.enabled", id.as_str(), Value::Null).await?;
+    desk::set_disabled(&app, &form.by.actor(), &id, false).await?;
     to("/accounts")
 }
 
@@ -218,19 +172,15 @@ struct NewToken {
 }
 
 impl NewToken {
-    /// What was ticked, within the role.
-    fn rights(&self, user: &User) -> Vec<Right> {
+    /// What was ticked.
+    fn rights(&self) -> Vec<Right> {
         let ticked = |right: &Right| match right {
             Right::Read => self.read.is_some(),
             Right::Invite => self.invite.is_some(),
             Right::Run => self.run.is_some(),
             Right::Admin => self.admin.is_some(),
         };
-        let may = |right: &Right| user.role >= right.role();
-        Right::ALL
-            .into_iter()
-            .filter(|right| ticked(right) && may(right))
-            .collect()
+        Right::ALL.into_iter().filter(ticked).collect()
     }
 }
 
@@ -240,30 +190,17 @@ async fn make_token(
     form: Form<Read, NewToken>,
 ) -> Result<Response, Problem> {
     let visitor = Visitor::of_form(&form.by, &headers);
+    let rights = form.input.rights();
+    let until_ms = Some(app.now_ms() + TOKEN_MS);
     let name = form.input.name.trim();
-    let rights = form.input.rights(&visitor.user);
-    let wrong = if name.is_empty() || name.chars().count() > 100 {
-        Some("Say where it is used, in at most 100 characters.")
-    } else if rights.is_empty() {
-        Some("Tick what it may do.")
-    } else {
-        None
-    };
-    if let Some(wrong) = wrong {
-        let again = tokens_page(&app, &visitor, None, Some(wrong.into())).await?;
-        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &again);
+    match desk::make_token(&app, &visitor.user, &Right::ALL, name, &rights, until_ms).await {
+        Ok((_, secret)) => page(&tokens_page(&app, &visitor, Some(secret.text().to_owned()), None).await?),
+        Err(problem) if problem.status.is_client_error() => {
+            let again = tokens_page(&app, &visitor, None, Some(problem.detail)).await?;
+            page_with(problem.status, &again)
+        }
+        Err(problem) => Err(problem),
     }
-    let purpose = Purpose {
-        kind: TokenKind::Api,
-        subject: visitor.user.id.as_str(),
-        name,
-        rights: &rights,
-        expires_at_ms: Some(app.now_ms() + TOKEN_MS),
-    };
-    let (token, secret) = issue(&app, purpose).await?;
-    let detail = json!({ "scopes": token.scopes });
-    desk::note(&app, &form.by.actor(), "token.created", token.id.as_str(), detail).await?;
-    page(&tokens_page(&app, &visitor, Some(secret.text().to_owned()), None).await?)
 }
 
 async fn revoke_token(
@@ -271,15 +208,7 @@ async fn revoke_token(
     Path(id): Path<TokenId>,
     form: Form<Read, Nothing>,
 ) -> Result<Response, Problem> {
-    let own = app
-        .store()
-        .tokens_of(TokenKind::Api, form.by.user.id.as_str())
-        .await?;
-    if !own.iter().any(|token| token.id == id) {
-        return Err(Problem::not_found("token"));
-    }
-    app.store().revoke_token(&id, app.now_ms()).await?;
-    desk::note(&app, &form.by.actor(), "token.revoked", id.as_str(), Value::Null).await?;
+    desk::revoke_token(&app, &form.by.user, &id).await?;
     to("/tokens")
 }
 

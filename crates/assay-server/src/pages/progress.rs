@@ -158,12 +158,8 @@ impl Progress {
             .iter()
             .filter(|step| ![WAITING, RUNNING, NOT_SHOWN].contains(&step.mark))
             .count();
-        let n_shown = self.steps.iter().filter(|step| step.mark != NOT_SHOWN).count();
-        self.percent = if is_over {
-            100
-        } else {
-            100 * n_done / n_shown.max(1)
-        };
+        let n_all = self.steps.len();
+        self.percent = if is_over { 100 } else { 100 * n_done / n_all.max(1) };
         let running: Vec<&str> = self
             .steps
             .iter()
@@ -176,9 +172,10 @@ impl Progress {
             (RunState::Queued, _, Some(place)) => format!("Queued: {} before it.", before(place - 1)),
             (RunState::Queued, ..) => "Queued.".into(),
             (RunState::Running, ..) if run.cancel_requested => "Stopping, as somebody asked.".into(),
-            _ if running.is_empty() => "Preparing.".into(),
+            _ if running.is_empty() && n_done == 0 => "Preparing.".into(),
+            _ if running.is_empty() => format!("{n_done} of {n_all} checks done."),
             _ => format!(
-                "{n_done} of {n_shown} checks done. Running: {}.",
+                "{n_done} of {n_all} checks done. Running: {}.",
                 running.join(", ")
             ),
         };

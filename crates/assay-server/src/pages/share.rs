@@ -8,12 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use serde_json::Value;
 
 use super::assets::Assets;
 use super::document;
 use super::frame::Frame;
-use super::show::{find_run, read_report};
 use super::when::When;
 use crate::auth::link::{self, Opens};
 use crate::{App, Problem, desk};
@@ -39,16 +37,6 @@ async fn shared(
     Path(id): Path<RunId>,
 ) -> Result<Response, Problem> {
     let token = link::visitor(&app, &headers, &Opens::Report(id.clone())).await?;
-    let run = find_run(&app, id.as_str()).await?;
-    let score = run.score.ok_or_else(|| Problem::not_found("page"))?;
-    let report = read_report(&app, &score.report_digest).await?;
-    desk::note(
-        &app,
-        &Actor::Link(token.id),
-        "report.viewed",
-        id.as_str(),
-        Value::Null,
-    )
-    .await?;
+    let report = desk::report(&app, &Actor::Link(token.id), &id).await?;
     document::answer(&report)
 }

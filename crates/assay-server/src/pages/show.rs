@@ -24,7 +24,7 @@ use super::run::{Live, RunPage};
 use super::stream::{Part, stream};
 use super::visitor::Visitor;
 use super::{document, names};
-use crate::{App, Problem};
+use crate::{App, Problem, desk};
 
 /// Most events of a run that a page reads.
 const MOST_EVENTS: u32 = 5_000;
@@ -298,16 +298,17 @@ async fn report(
     axum::extract::Query(Version { version }): axum::extract::Query<Version>,
 ) -> Result<Response, Problem> {
     let run = find_run(&app, &id).await?;
-    let score = match version {
-        None => run.score.clone(),
+    let mut report = match version {
+        None => desk::report(&app, &visitor.actor(), &run.id).await?,
         Some(version) => {
             let all = app.store().scorecards(&run.id).await?;
-            all.into_iter().find(|row| row.version == version)
+            let score = all.into_iter().find(|row| row.version == version);
+            let score = score.ok_or_else(|| Problem::not_found("report"))?;
+            let detail = serde_json::json!({ "version": version });
+            desk::note(&app, &visitor.actor(), "report.viewed", run.id.as_str(), detail).await?;
+            read_report(&app, &score.report_digest).await?
         }
     };
-    let score = score.ok_or_else(|| Problem::not_found("report"))?;
-    let mut report = read_report(&app, &score.report_digest).await?;
-    visitor.saw(&app, "report.viewed", run.id.as_str()).await?;
     if visitor.blind {
         report.submission.author = names::alias(&run.assignment);
         report.submission.repository = names::alias(&run.assignment);

@@ -2,7 +2,7 @@
 
 use assay_core::id::AssignmentId;
 use assay_report::text;
-use assay_store::model::{Actor, Role, User};
+use assay_store::model::{Actor, PageRequest, Role, User};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -17,6 +17,9 @@ use crate::{App, Problem, desk};
 
 /// Name of the cookie that hides names.
 pub(super) const BLIND: &str = "assay-blind";
+
+/// How long looking at the same thing is one look.
+const ONE_LOOK_MS: i64 = 10 * 60 * 1_000;
 
 /// Somebody with an account, in a browser.
 #[derive(Debug, Clone)]
@@ -39,6 +42,11 @@ impl Visitor {
             blind: is_blind(headers),
             path: "/".into(),
         }
+    }
+
+    /// Who, for the audit trail.
+    pub(super) fn actor(&self) -> Actor {
+        Actor::User(self.user.id.clone())
     }
 
     /// The frame of a page with this title; `here` is its place in the main navigation.
@@ -68,8 +76,7 @@ impl Visitor {
 
     /// Notes in the audit trail that this person saw something.
     pub(super) async fn saw(&self, app: &App, action: &str, subject: &str) -> Result<(), Problem> {
-        let actor = Actor::User(self.user.id.clone());
-        desk::note(app, &actor, action, subject, Value::Null).await
+        saw(app, &self.actor(), action, subject).await
     }
 }
 
@@ -105,9 +112,27 @@ pub(super) struct Candidate {
 impl Candidate {
     /// Notes in the audit trail that the candidate saw something of theirs.
     pub(super) async fn saw(&self, app: &App, action: &str, subject: &str) -> Result<(), Problem> {
-        let actor = Actor::Candidate(self.assignment.clone());
-        desk::note(app, &actor, action, subject, Value::Null).await
+        saw(app, &Actor::Candidate(self.assignment.clone()), action, subject).await
     }
+}
+
+/// Notes that somebody saw something, unless it stands in the trail that they just did: a page that keeps itself fresh is
+/// one look.
+async fn saw(app: &App, by: &Actor, action: &str, subject: &str) -> Result<(), Problem> {
+    let newest = PageRequest {
+        after: None,
+        limit: 20,
+    };
+    let trail = app.store().audit_rows(Some(subject), &newest).await?;
+    let since_ms = app.now_ms() - ONE_LOOK_MS;
+    let stands = trail
+        .rows
+        .iter()
+        .any(|row| row.entry.at_ms > since_ms && row.entry.action == action && row.entry.actor == *by);
+    if stands {
+        return Ok(());
+    }
+    desk::note(app, by, action, subject, Value::Null).await
 }
 
 #[derive(Deserialize)]
