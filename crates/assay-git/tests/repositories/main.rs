@@ -8,6 +8,7 @@ mod fixture;
 
 mod fetching;
 mod histories;
+mod hosting;
 mod servers;
 mod solutions;
 mod trees;
