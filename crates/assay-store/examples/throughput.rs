@@ -23,6 +23,9 @@ const N_ASSIGNMENTS: usize = 2_500;
 const N_ROUNDS: usize = 4;
 const N_WORKERS: usize = 8;
 
+/// So many wait at once.
+const BURST: usize = 100;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -40,14 +43,16 @@ async fn main() -> Result<()> {
     rate("create an assignment", N_ASSIGNMENTS, began.elapsed());
     let (mut enqueuing, mut working) = (Duration::ZERO, Duration::ZERO);
     for round in 0..N_ROUNDS {
-        let began = Instant::now();
-        for i in 0..N_ASSIGNMENTS {
-            store.enqueue(&run(i, round)?, now(i, round)).await?;
+        for burst in (0..N_ASSIGNMENTS).step_by(BURST) {
+            let began = Instant::now();
+            for i in burst..burst + BURST {
+                store.enqueue(&run(i, round)?, now(i, round)).await?;
+            }
+            enqueuing += began.elapsed();
+            let began = Instant::now();
+            work(&store, &digest, round).await?;
+            working += began.elapsed();
         }
-        enqueuing += began.elapsed();
-        let began = Instant::now();
-        work(&store, &digest, round).await?;
-        working += began.elapsed();
     }
     rate("enqueue", N_ASSIGNMENTS * N_ROUNDS, enqueuing);
     let name = format!("claim, beat, 10 events, finish; {N_WORKERS} workers");
