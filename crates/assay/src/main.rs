@@ -98,6 +98,8 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let exit = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // As much as the main thread has: a run is one deep future, wherever it is polled.
+        .thread_stack_size(8 << 20)
         .enable_all()
         .build()
     {
