@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::{App, Problem, desk};
+use crate::{App, Problem, desk, git};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -13,7 +13,7 @@ const YOUNG_MS: i64 = 24 * 60 * 60 * 1000;
 /// Deliveries of webhooks are remembered for this long.
 const DELIVERIES_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Archives what is due and forgets what has expired, until the daemon drains.
+/// Queues pushes that nobody wrote down, archives what is due and forgets what has expired, until the daemon drains.
 pub async fn housekeeping(app: App) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,6 +35,7 @@ async fn tidy(app: &App) -> Result<(), Problem> {
     app.limits().forget();
     let now_ms = app.now_ms();
     let store = app.store();
+    git::catch_up(app).await?;
     let n_archived = desk::archive_due(app).await?;
     let n_tokens = store.remove_expired_tokens(now_ms).await?;
     let n_blobs = store.remove_unreferenced_blobs(now_ms - YOUNG_MS).await?;

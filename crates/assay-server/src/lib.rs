@@ -10,11 +10,11 @@ mod problem;
 
 pub mod auth;
 pub mod desk;
+pub mod git;
 pub mod limits;
 pub mod live;
 
 mod api;
-mod git;
 mod health;
 mod hooks;
 mod housekeeping;

@@ -96,7 +96,7 @@ pub async fn invite(app: &App, by: &Actor, invitation: &Invitation) -> Result<In
     };
     // The repository first: an assignment without one would be an invitation to nothing, a repository without an assignment
     // is only a folder.
-    repository::create(app, &id, &exercise, &track, now_ms).await?;
+    repository::create(app, &id, &exercise, &track, &assignment.terms(), now_ms).await?;
     if let Err(error) = app.store().create_assignment(&assignment).await {
         repository::remove(app, &id).await?;
         return Err(error.into());

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use assay_core::assignment::Terms;
 use assay_core::id::AssignmentId;
 use assay_engine::ExerciseFolder;
 use assay_git::host;
 
+use crate::git::{remarks, repository as path};
 use crate::{App, Problem};
-
-/// Where the repository is, while it is hosted.
-pub(super) fn path(app: &App, id: &AssignmentId) -> PathBuf {
-    app.settings().repositories.join(format!("{id}.git"))
-}
 
 /// Where its bundle is, once it is archived.
 pub(super) fn bundle(app: &App, id: &AssignmentId) -> PathBuf {
@@ -51,18 +48,22 @@ pub(super) fn files(exercise: &ExerciseFolder, track: &str) -> BTreeMap<String, 
     files
 }
 
-/// Makes it.
+/// Makes it: the files in one commit on `main`, and a page on how to submit.
 pub(super) async fn create(
     app: &App,
     id: &AssignmentId,
     exercise: &Arc<ExerciseFolder>,
     track: &str,
+    terms: &Terms,
     now_ms: i64,
 ) -> Result<(), Problem> {
     let (path, exercise, track) = (path(app, id), Arc::clone(exercise), track.to_owned());
+    let how = remarks::how_to_submit(terms).into_bytes();
     let made = tokio::task::spawn_blocking(move || {
+        let mut files = files(&exercise, &track);
+        files.entry("SUBMITTING.md".to_owned()).or_insert(how);
         let message = format!("{}\n", exercise.spec.title);
-        host::create(&path, &files(&exercise, &track), &message, now_ms / 1000)
+        host::create(&path, &files, &message, now_ms / 1000)
     });
     let made = made
         .await
