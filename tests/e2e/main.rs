@@ -18,3 +18,4 @@ mod house;
 mod queue;
 mod repositories;
 mod worker;
+mod worker_killed;

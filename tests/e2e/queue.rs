@@ -32,11 +32,25 @@ impl Queue {
         self.data.path()
     }
 
-    /// Queues a run of an assignment of its own.
+    /// Queues a scripted run of an assignment of its own.
     pub(crate) async fn push(&self, i: u64, script: &str, seed: u64) -> RunId {
+        let commit = format!("{i:040x}");
+        self.submit(i, "scripted", &commit, &format!("refs/heads/{script}"), seed)
+            .await
+    }
+
+    /// Queues a run of an assignment of its own.
+    pub(crate) async fn submit(
+        &self,
+        i: u64,
+        exercise: &str,
+        commit: &str,
+        reference: &str,
+        seed: u64,
+    ) -> RunId {
         let assignment = Assignment {
             id: format!("assignment-{i}").parse().unwrap(),
-            exercise: "scripted".into(),
+            exercise: exercise.into(),
             track: "python".into(),
             candidate: Some(Candidate {
                 name: "Sam".into(),
@@ -58,8 +72,8 @@ impl Queue {
             id: format!("run-{i}").parse().unwrap(),
             assignment: assignment.id,
             trigger: Trigger::Push,
-            commit: format!("{i:040x}"),
-            reference: format!("refs/heads/{script}"),
+            commit: commit.into(),
+            reference: reference.into(),
             received_at_ms: 0,
             seed,
             counts: true,

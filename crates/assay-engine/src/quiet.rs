@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use assay_core::exercise::Check;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio_util::sync::CancellationToken;
+
+use crate::Events;
 
 /// What the runs of one host share, so that nothing disturbs a measurement. Cheap to clone.
 ///
@@ -19,8 +23,29 @@ pub(crate) enum Hold {
 }
 
 impl Quiet {
+    /// The host, for a check, whose followers are told when it has to wait. None: the run was cancelled.
+    pub(crate) async fn wait(
+        &self,
+        alone: bool,
+        check: Option<&Check>,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Option<Hold> {
+        if let Some(hold) = self.try_hold(alone) {
+            return Some(hold);
+        }
+        if let Some(check) = check {
+            events.doing(&check.id, "waiting for a quiet machine");
+        }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            hold = self.hold(alone) => Some(hold),
+        }
+    }
+
     /// The host, if nobody stands in the way.
-    pub(crate) fn try_hold(&self, alone: bool) -> Option<Hold> {
+    fn try_hold(&self, alone: bool) -> Option<Hold> {
         if alone {
             let guard = Arc::clone(&self.0).try_write_owned().ok()?;
             Some(Hold::Alone { _guard: guard })
@@ -31,7 +56,7 @@ impl Quiet {
     }
 
     /// The host, once nobody stands in the way.
-    pub(crate) async fn hold(&self, alone: bool) -> Hold {
+    async fn hold(&self, alone: bool) -> Hold {
         if alone {
             let guard = Arc::clone(&self.0).write_owned().await;
             Hold::Alone { _guard: guard }

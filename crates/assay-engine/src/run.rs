@@ -153,10 +153,10 @@ pub async fn assess(
     // The first containers start while the repository is fetched.
     let starting = async {
         let first = folder.spec.checks.first();
-        let _hold = quiet(&job.quiet, false, first, events, cancel).await;
+        let _hold = job.quiet.wait(false, first, events, cancel).await;
         start(engine, job, cancel).await
     };
-    let (fetched, started) = tokio::join!(fetch(job, &repository, cancel), starting);
+    let (fetched, started) = tokio::join!(Box::pin(fetch(job, &repository, cancel)), Box::pin(starting));
     let source = match fetched {
         Ok(fetched) => read_source(job, &repository, &fetched, &toolchain)
             .await
@@ -237,7 +237,8 @@ pub async fn assess(
         quiet: job.quiet.clone(),
         raw: Mutex::new(Vec::new()),
     };
-    let checks = run_checks(&context, bad_override).await;
+    // On the heap, as are the checks: together they would not fit on a thread's stack in an unoptimised build.
+    let checks = Box::pin(run_checks(&context, bad_override)).await;
     let quiet = context.quiet.clone();
     let raw = context
         .raw
@@ -352,27 +353,6 @@ fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<To
     }
 }
 
-/// Waits until nothing that runs elsewhere on this host is disturbed, or disturbs. None: the run was cancelled.
-async fn quiet(
-    quiet: &Quiet,
-    alone: bool,
-    check: Option<&Check>,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Option<Hold> {
-    if let Some(hold) = quiet.try_hold(alone) {
-        return Some(hold);
-    }
-    if let Some(check) = check {
-        events.doing(&check.id, "waiting for a quiet machine");
-    }
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => None,
-        hold = quiet.hold(alone) => Some(hold),
-    }
-}
-
 /// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
 async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
     let hold = hold(context, CheckKind::Build).await;
@@ -395,10 +375,10 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
                 let none = || CheckEvidence::new("build", CheckKind::Build, Default::default());
                 (check.unwrap_or_else(none), None)
             }
-            None => build::build(context).await,
+            None => Box::pin(build::build(context)).await,
         }
     });
-    let (((build, built), build_ms), analysed) = tokio::join!(building, analyse::analyse(context));
+    let (((build, built), build_ms), analysed) = tokio::join!(building, Box::pin(analyse::analyse(context)));
     let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
     let style = style(context, &analysed);
     done.insert(CheckKind::Style, with_duration(context, style, 0));
@@ -427,7 +407,7 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             context,
             &places,
             CheckKind::Security,
-            security::security(context, built, &analysed)
+            Box::pin(security::security(context, built, &analysed))
         ),
     );
     done.extend([
@@ -483,7 +463,7 @@ async fn if_built<'a>(
     check: impl AsyncFnOnce(&'a Context<'a>, &'a Built) -> CheckEvidence,
 ) -> CheckEvidence {
     match (built, context.check(kind)) {
-        (Some(built), _) => check(context, built).await,
+        (Some(built), _) => Box::pin(check(context, built)).await,
         (None, Some(check)) => stopped_check(check, Stop::NotBuilt),
         (None, None) => CheckEvidence::new("", kind, Default::default()),
     }
@@ -509,15 +489,14 @@ async fn placed(
 }
 
 async fn hold(context: &Context<'_>, kind: CheckKind) -> Option<Hold> {
-    let alone = kind == CheckKind::Load;
-    quiet(
-        &context.quiet,
-        alone,
-        context.check(kind),
-        &context.events,
-        &context.cancel,
-    )
-    .await
+    let (alone, check) = (kind == CheckKind::Load, context.check(kind));
+    let Context {
+        quiet,
+        events,
+        cancel,
+        ..
+    } = context;
+    quiet.wait(alone, check, events, cancel).await
 }
 
 fn began(context: &Context<'_>, kind: CheckKind) {

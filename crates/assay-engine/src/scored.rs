@@ -36,7 +36,7 @@ impl Scored {
         cancel: &CancellationToken,
     ) -> Result<Self, RunError> {
         let (began, started_at) = (Instant::now(), SystemTime::now());
-        let assessment = assess(engine, job, events, cancel).await?;
+        let assessment = Box::pin(assess(engine, job, events, cancel)).await?;
         let since_epoch = started_at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let run = RunInfo {
             id: job.run_id.to_owned(),
