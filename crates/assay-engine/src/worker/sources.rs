@@ -101,3 +101,43 @@ fn clone_address(connection: &Connection, repository: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_address_follows_from_the_connection() {
+        for (forge, base_url, expected) in [
+            (
+                ForgeKind::GitHub,
+                "https://github.com",
+                "https://github.com/team/api.git",
+            ),
+            (
+                ForgeKind::GitLab,
+                "https://git.example.org/lab/",
+                "https://git.example.org/lab/team/api.git",
+            ),
+            (
+                ForgeKind::BitbucketServer,
+                "https://bb.example.org",
+                "https://bb.example.org/scm/team/api.git",
+            ),
+        ] {
+            let connection = Connection {
+                id: "c".parse().unwrap(),
+                forge,
+                base_url: base_url.into(),
+                api_url: String::new(),
+                exercise: String::new(),
+                track: String::new(),
+                repositories: Vec::new(),
+                sealed_secrets: Vec::new(),
+                created_at_ms: 0,
+                disabled_at_ms: None,
+            };
+            assert_eq!(clone_address(&connection, "team/api"), expected);
+        }
+    }
+}
