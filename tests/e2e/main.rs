@@ -13,6 +13,7 @@
 
 mod candidates;
 mod crashes;
+mod daemon;
 mod engine_gone;
 mod house;
 mod queue;

@@ -90,7 +90,7 @@ enum Once {
 enum Daemon {
     /// Serve: candidates push, forges trigger, interviewers read. Carries runs out, too, unless configured otherwise.
     Serve(commands::serve::Arguments),
-    /// Carry out runs of a daemon whose `worker.enabled` is false, or of one on another machine with the same database.
+    /// Carry out the runs of a daemon whose `worker.enabled` is false, in a process of its own on the same machine.
     Worker(commands::worker::Arguments),
 }
 

@@ -1,0 +1,239 @@
+//! The daemon as people use it: the real program, real git, and for the whole way the real container engine.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::house::{assay, git, greeting, has_engine, overlay, workspace};
+
+/// How long the daemon may take to listen, or to end, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running `assay serve` with a data folder of its own. Killed when it is dropped.
+struct Daemon<'a> {
+    child: Child,
+    url: String,
+    data: &'a Path,
+}
+
+impl<'a> Daemon<'a> {
+    fn start(data: &'a Path) -> Result<Self> {
+        let log = std::fs::File::create(data.with_extension("log"))?;
+        let mut command = assay();
+        command
+            .args(["serve", "--set", "http.listen=127.0.0.1:0"])
+            .args(["--set", "worker.name=e2e", "--data"])
+            .arg(data)
+            .arg("--set")
+            .arg(format!(
+                "exercises.folder={}",
+                greeting().parent().unwrap().display()
+            ));
+        let child = command.stderr(log).stdin(Stdio::null()).spawn()?;
+        let mut daemon = Self {
+            child,
+            url: String::new(),
+            data,
+        };
+        let line = daemon.until_logged("listening on ")?;
+        let address = line.split("listening on ").nth(1).unwrap_or_default();
+        let address = address.split([',', ' ']).next().unwrap_or_default();
+        daemon.url = format!("http://{address}");
+        Ok(daemon)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.data.with_extension("log")).unwrap_or_default()
+    }
+
+    fn until_logged(&mut self, text: &str) -> Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(line) = self.log().lines().find(|line| line.contains(text)) {
+                return Ok(line.to_owned());
+            }
+            let ended = self.child.try_wait()?;
+            ensure!(
+                ended.is_none() && Instant::now() < deadline,
+                "the daemon does not say {text:?}: {ended:?}\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A verb of the command line against this daemon.
+    fn assay(&self, arguments: &[&str]) -> Command {
+        let mut command = assay();
+        command
+            .args(arguments)
+            .args(["--server", &self.url, "--token-file"])
+            .arg(self.data.join("admin.token"))
+            .env_remove("ASSAY_TOKEN");
+        command
+    }
+
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.assay(arguments).arg("--json").output()?;
+        ensure!(
+            output.status.success(),
+            "assay {arguments:?}: {}\n{}",
+            String::from_utf8_lossy(&output.stderr),
+            self.log()
+        );
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Invites somebody and clones their repository: the folder, and the token that it was cloned with.
+    fn invite_and_clone(&self, candidate: &str, into: &Path) -> Result<(Value, String)> {
+        let invited = self.json(&["invite", "--exercise", "greeting", "--candidate", candidate])?;
+        let token = invited["clone_token"].as_str().context("no token")?.to_owned();
+        let url = invited["clone_url"].as_str().context("no address")?;
+        let url = url.replacen("http://", &format!("http://git:{token}@"), 1);
+        let parent = into.parent().context("no parent")?;
+        git(parent, &["clone", "--quiet", &url, &into.display().to_string()])?;
+        Ok((invited, token))
+    }
+
+    fn terminate(mut self) -> Result<(ExitStatus, String)> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok((status, self.log()));
+            }
+            ensure!(Instant::now() < deadline, "it does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Pushes, and gives what the terminal showed.
+fn push(dir: &Path) -> Result<String> {
+    let mut child = Command::new("git")
+        .args(["push", "origin", "main"])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut said = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        stderr.read_to_string(&mut said)?;
+    }
+    let status = child.wait()?;
+    ensure!(status.success(), "git push: {status}\n{said}");
+    Ok(said)
+}
+
+#[test]
+fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
+    if !has_engine() {
+        println!("skipped: no container engine");
+        return Ok(());
+    }
+    let dir = TempDir::new()?;
+    let data = dir.path().join("data");
+    let daemon = Daemon::start(&data)?;
+    let repository = dir.path().join("clone");
+    let (invited, token) = daemon.invite_and_clone("Ada", &repository)?;
+    let assignment = invited["assignment"]["id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+
+    overlay(&greeting().join("solutions/python/reference"), &repository)?;
+    std::fs::remove_file(repository.join("expected.yaml"))?;
+    git(&repository, &["add", "--all"])?;
+    git(&repository, &["commit", "--quiet", "--message", "Greet"])?;
+    let terminal = push(&repository)?;
+    for shown in ["remote: Assay: ", "build", "integration", "success: "] {
+        assert!(
+            terminal.contains(shown),
+            "no {shown:?} in\n{terminal}\n{}",
+            daemon.log()
+        );
+    }
+
+    let runs = daemon.json(&["runs", "--assignment", &assignment])?;
+    assert_eq!(runs[0]["outcome"], "scored", "{runs:#}\n{}", daemon.log());
+    assert!(runs[0]["score"]["total"].as_f64() > Some(60.0), "{runs:#}");
+    let run = runs[0]["id"].as_str().context("no id")?.to_owned();
+    let logs = daemon.assay(&["logs", &run, "--follow"]).output()?;
+    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
+    assert!(logs.trim_end().ends_with("ended: scored"), "{logs}");
+    let out = dir.path().join("report");
+    let fetched = daemon
+        .assay(&["report", &run, "--out", &out.display().to_string()])
+        .output()?;
+    assert!(
+        fetched.status.success(),
+        "{}",
+        String::from_utf8_lossy(&fetched.stderr)
+    );
+    let page = std::fs::read_to_string(out.join("report.html"))?;
+    assert!(page.contains("Greeting"));
+
+    let (status, log) = daemon.terminate()?;
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(
+        log.contains("drained: every run that had begun has ended"),
+        "{log}"
+    );
+    assert!(log.contains("drained: every request was answered"), "{log}");
+    let admin = std::fs::read_to_string(data.join("admin.token"))?;
+    for secret in [
+        token.as_str(),
+        admin.trim(),
+        invited["page_url"].as_str().unwrap_or("no page"),
+    ] {
+        assert!(!log.contains(secret), "a secret is in the log:\n{log}");
+    }
+
+    // All is there after a restart, and a wrong token opens nothing.
+    let daemon = Daemon::start(&data)?;
+    assert_eq!(daemon.json(&["runs", "--assignment", &assignment])?, runs);
+    std::fs::write(data.join("wrong.token"), "assay_wrong")?;
+    let refused = assay()
+        .args(["runs", "--server", &daemon.url, "--token-file"])
+        .arg(data.join("wrong.token"))
+        .output()?;
+    assert!(!refused.status.success());
+    let wrong = daemon.url.replacen("http://", "http://git:assay_git_wrong@", 1);
+    let refused = git(
+        &repository,
+        &["ls-remote", &format!("{wrong}/git/{assignment}.git")],
+    );
+    assert!(refused.is_err());
+    Ok(())
+}
+
+#[test]
+fn mistakes_are_told_before_anything_starts() -> Result<()> {
+    let output = assay()
+        .args(["serve", "--set", "http.listn=x", "--set", "worker.lease=1s"])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(96), "{said}");
+    assert!(
+        said.contains("there is no key `http.listn`") && said.contains("worker.lease"),
+        "{said}"
+    );
+    let printed = assay().arg("config").output()?;
+    let checked = workspace().join("crates/assay/src/configuration/default.toml");
+    assert_eq!(printed.stdout, std::fs::read(checked)?);
+    Ok(())
+}
