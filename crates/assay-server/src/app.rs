@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::password::Passwords;
+use crate::hooks::sealing::SealingKey;
 use crate::limits::Limits;
 
 /// What the operator decides. There is no default: the binary's documented configuration file is the only place for those.
@@ -32,6 +33,8 @@ pub struct Settings {
     pub behind_proxy: bool,
     /// How long repositories are kept after the due date, or after the invitation where there is none.
     pub retention: std::time::Duration,
+    /// The installation's key, which seals the secrets of connections to forges.
+    pub key: SealingKey,
 }
 
 /// What all handlers share. Cheap to clone.

@@ -11,12 +11,12 @@ mod problem;
 pub mod auth;
 pub mod desk;
 pub mod git;
+pub mod hooks;
 pub mod limits;
 pub mod live;
 
 mod api;
 mod health;
-mod hooks;
 mod housekeeping;
 mod layers;
 mod pages;

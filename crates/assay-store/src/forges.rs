@@ -10,6 +10,9 @@ use crate::rows::{count, from_json, id, plain, to_json};
 use crate::sql::{all, execute, optional};
 use crate::{Store, StoreError};
 
+/// When something is due that a forge is told once the run has ended.
+pub const AT_THE_END: i64 = i64::MAX;
+
 #[derive(sqlx::FromRow)]
 struct ConnectionRow {
     id: String,
@@ -194,7 +197,23 @@ impl Store {
         Ok(n + n_done)
     }
 
-    /// Puts something into the line of what a forge is to be told, due at once.
+    /// Whether a delivery was noted before.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn delivery_came(&self, connection: &ConnectionId, delivery: &str) -> Result<bool, StoreError> {
+        let mut tx = self.read().await?;
+        let row: Option<(i64,)> = optional!(
+            &mut tx,
+            "SELECT at_ms FROM deliveries WHERE connection = $1 AND delivery = $2",
+            connection.as_str(),
+            plain(delivery),
+        )?;
+        Ok(row.is_some())
+    }
+
+    /// Puts something into the line of what a forge is to be told, due at a moment or [`AT_THE_END`].
     ///
     /// # Errors
     ///
@@ -204,7 +223,7 @@ impl Store {
         connection: &ConnectionId,
         run: &RunId,
         payload: &Value,
-        now_ms: i64,
+        due_at_ms: i64,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         execute!(
@@ -213,7 +232,7 @@ impl Store {
             connection.as_str(),
             run.as_str(),
             payload.to_string(),
-            now_ms,
+            due_at_ms,
         )?;
         tx.commit().await
     }
@@ -228,8 +247,13 @@ impl Store {
         let rows: Vec<OutgoingRow> = all!(
             &mut tx,
             "SELECT id, connection, run, payload, n_tries, next_at_ms FROM outgoing
-             WHERE done_at_ms IS NULL AND next_at_ms <= $1 ORDER BY next_at_ms, id LIMIT $2",
+             WHERE done_at_ms IS NULL
+               AND (next_at_ms <= $1
+                    OR (next_at_ms = $2
+                        AND EXISTS (SELECT 1 FROM runs WHERE runs.id = outgoing.run AND runs.state = 'finished')))
+             ORDER BY next_at_ms, id LIMIT $3",
             now_ms,
+            AT_THE_END,
             i64::from(limit),
         )?;
         rows.into_iter().map(Outgoing::try_from).collect()

@@ -28,3 +28,4 @@ mod users;
 
 pub use database::Store;
 pub use error::{OpenError, StoreError};
+pub use forges::AT_THE_END;

@@ -1,9 +1,39 @@
-//! To come.
+//! Webhooks of forges in, commit statuses and comments out.
+//!
+//! A payload is a hint and no more: it is believed only once its signature holds, the forge's kind comes from the connection
+//! and not from the request, and what is fetched or called is made of the connection's own addresses and a repository on its
+//! list. A hook is answered when its run is in the store; what a forge is to be told stands in the store too, until
+//! [`Courier`] has told it.
 
 use axum::Router;
 
 use crate::App;
 
+pub mod address;
+pub mod connections;
+pub mod sealing;
+
+mod comment;
+mod courier;
+pub(crate) mod event;
+mod forge;
+mod receive;
+mod repository;
+mod signature;
+mod submission;
+mod telling;
+
+#[cfg(test)]
+mod tests;
+
+pub use courier::Courier;
+
 pub(crate) fn routes() -> Router<App> {
-    Router::new()
+    receive::routes()
+}
+
+/// The readers of payloads, for fuzzing: any bytes, no panic.
+#[doc(hidden)]
+pub fn read_payload(forge: assay_store::model::ForgeKind, event: &str, body: &[u8]) -> bool {
+    event::read(forge, event, body).is_ok()
 }
