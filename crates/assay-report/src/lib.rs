@@ -13,6 +13,7 @@ pub mod text;
 
 mod anchor;
 mod chart;
+mod codequality;
 mod html;
 mod junit;
 mod markdown;
@@ -70,4 +71,12 @@ pub fn junit(report: &Report) -> Result<String, RenderError> {
 /// When a value cannot be written as JSON, which does not happen on any report.
 pub fn sarif(report: &Report) -> Result<String, RenderError> {
     Ok(serde_json::to_string_pretty(&sarif::log(report))?)
+}
+
+/// The findings as GitLab's code quality report.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which does not happen on any report.
+pub fn codequality(report: &Report) -> Result<String, RenderError> {
+    Ok(serde_json::to_string_pretty(&codequality::issues(report))?)
 }

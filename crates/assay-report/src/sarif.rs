@@ -115,7 +115,7 @@ fn not_empty(text: &str) -> &str {
 }
 
 /// The same for the same finding when lines move: of the tool, the rule, the file, and the line's own text.
-fn fingerprint(finding: &Finding) -> String {
+pub(crate) fn fingerprint(finding: &Finding) -> String {
     let code = finding.excerpt.as_ref().and_then(|excerpt| {
         let index = finding.line?.checked_sub(excerpt.first_line)?;
         excerpt.lines.get(usize::try_from(index).ok()?)

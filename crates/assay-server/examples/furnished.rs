@@ -17,6 +17,7 @@ use assay_core::id::{AssignmentId, TokenId, UserId};
 use assay_core::queue::{Outcome, Trigger};
 use assay_core::report::{CheckStatus, Report};
 use assay_engine::Exercises;
+use assay_server::hooks::sealing::SealingKey;
 use assay_server::{App, Settings};
 use assay_store::Store;
 use assay_store::model::{
@@ -58,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         push_progress: Duration::from_secs(60),
         behind_proxy: false,
         retention: Duration::from_secs(90 * 24 * 60 * 60),
+        key: SealingKey::new([0; 32]),
     };
     let app = App::new(
         store.clone(),

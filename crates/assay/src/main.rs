@@ -2,6 +2,7 @@
 //!
 //! `anyhow` is used here and only here: everything that a command cannot go on from ends in one message on standard error.
 
+mod ci;
 mod commands;
 mod configuration;
 mod data_folder;

@@ -18,6 +18,7 @@ use crate::{App, Problem};
 
 mod assignments;
 mod audit;
+mod connections;
 mod exercises;
 mod input;
 mod people;
@@ -69,6 +70,10 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(people::change_user))
         .routes(routes!(people::tokens, people::make_token))
         .routes(routes!(people::revoke_token))
+        .routes(routes!(connections::list, connections::create))
+        .routes(routes!(connections::change))
+        .routes(routes!(connections::rotate))
+        .routes(routes!(connections::drop_old_secret))
         .routes(routes!(audit::list))
 }
 

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::sealing::{CannotOpen, SealingKey};
 use super::{address, forge};
@@ -49,9 +50,11 @@ impl Secrets {
 }
 
 /// A connection to be made.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewConnection {
-    /// Which forge.
+    /// Which forge: `github`, `gitlab`, `gitea` (also Forgejo), `bitbucket` or `bitbucketserver`.
+    #[schema(value_type = String, example = "gitlab")]
     pub forge: ForgeKind,
     /// Address of its pages and clones, `https://gitlab.example.org`.
     pub base_url: String,
@@ -73,9 +76,10 @@ pub struct NewConnection {
 }
 
 /// What is shown of a connection's secret, once.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hooked {
     /// Id of the connection.
+    #[schema(value_type = String)]
     pub id: ConnectionId,
     /// The address to enter at the forge.
     pub hook_url: String,

@@ -15,7 +15,7 @@ pub mod sealing;
 
 mod comment;
 mod courier;
-pub(crate) mod event;
+mod event;
 mod forge;
 mod receive;
 mod repository;
@@ -30,10 +30,4 @@ pub use courier::Courier;
 
 pub(crate) fn routes() -> Router<App> {
     receive::routes()
-}
-
-/// The readers of payloads, for fuzzing: any bytes, no panic.
-#[doc(hidden)]
-pub fn read_payload(forge: assay_store::model::ForgeKind, event: &str, body: &[u8]) -> bool {
-    event::read(forge, event, body).is_ok()
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::assess::{self, Request};
 use super::folders;
 use super::output::{self, Format};
+use crate::ci::Ci;
 use crate::exit::{Exit, Expected};
 use crate::progress::{self, Style};
 
@@ -74,6 +75,11 @@ pub(crate) async fn run(
         extra_ca,
         out: &arguments.out,
     };
+    // A program that reads JSON lines is told nothing else.
+    let ci = Ci::detect().filter(|_| !arguments.json);
+    if let Some(ci) = &ci {
+        ci.begin();
+    }
     let report = assess::assess(&engine, &request, &events, cancel).await;
     drop(events);
     drop(showing.await);
@@ -85,7 +91,11 @@ pub(crate) async fn run(
             progress::say(&format!("wrote {}", file.display()));
         }
     }
-    Ok(verdict(&report, arguments.fail_under))
+    let exit = verdict(&report, arguments.fail_under);
+    if let Some(ci) = &ci {
+        ci.end(&report, &arguments.out, exit)?;
+    }
+    Ok(exit)
 }
 
 /// The gate is judged only when nothing of ours leaves it open.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use assay_engine::Exercises;
+use assay_server::hooks::Courier;
+use assay_server::hooks::sealing::SealingKey;
 use assay_server::{App, Drained, Settings};
 use clap::Args;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -72,12 +74,13 @@ pub(crate) async fn serve(
     let app = App::new(
         store,
         exercises,
-        settings(configuration, &data, &url),
+        settings(configuration, &data, &url)?,
         metrics.clone(),
         stop.clone(),
         tasks.clone(),
     );
     tasks.spawn(assay_server::housekeeping(app.clone()));
+    tasks.spawn(Courier::new(app.clone()).run());
     tasks.spawn(keep_up(metrics, stop.clone()));
     tracing::info!(%listen, url, "listening on {listen}, serving {url}");
     let serving = assay_server::serve(
@@ -127,8 +130,8 @@ pub(super) fn exercises(configuration: &Configuration) -> Exercises {
     exercises
 }
 
-fn settings(configuration: &Configuration, data: &DataFolder, url: &str) -> Settings {
-    Settings {
+fn settings(configuration: &Configuration, data: &DataFolder, url: &str) -> anyhow::Result<Settings> {
+    Ok(Settings {
         public_url: url.to_owned(),
         repositories: data.join("repositories"),
         archives: data.join("archives"),
@@ -136,7 +139,8 @@ fn settings(configuration: &Configuration, data: &DataFolder, url: &str) -> Sett
         push_progress: configuration.git.push_progress.as_duration(),
         behind_proxy: configuration.http.behind_proxy,
         retention: Duration::from_secs(u64::from(configuration.git.retention_days) * 24 * 3600),
-    }
+        key: SealingKey::new(data.key()?),
+    })
 }
 
 /// Where everything that is counted goes.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use assay_engine::worker::{Docker, Drained, HostLock, NoCredentials, Settings, Worker};
+use assay_engine::worker::{Docker, Drained, HostLock, Settings, Worker};
 use assay_engine::{Exercises, Quiet};
 use assay_sandbox::Engine;
+use assay_server::hooks::sealing::SealingKey;
 use assay_store::Store;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,7 @@ pub(super) struct Station {
     exercises: Exercises,
     repositories: PathBuf,
     scratch: PathBuf,
+    key: SealingKey,
 }
 
 impl Station {
@@ -82,6 +84,7 @@ impl Station {
             exercises: exercises.clone(),
             repositories: data.join("repositories"),
             scratch: data.join("scratch"),
+            key: SealingKey::new(data.key()?),
             section,
         })
     }
@@ -107,7 +110,7 @@ impl Station {
             exercises: self.exercises,
             store: self.store.clone(),
             repositories: self.repositories,
-            credentials: Arc::new(NoCredentials),
+            credentials: Arc::new(self.key),
             extra_ca: self.extra_ca,
             lock: self.lock,
             quiet: Quiet::default(),

@@ -103,7 +103,7 @@ fn route(inside: &mut Inside, kind: ForgeKind, method: &Method, path: &str, body
         return Err((StatusCode::NOT_FOUND, "no such repository"));
     }
     match (method.as_str(), parts.as_slice()) {
-        ("POST", [.., "statuses" | "commits", commit] | [.., "commit", commit, "statuses", "build"]) => {
+        ("POST", [.., "commit", commit, "statuses", "build"] | [.., "statuses" | "commits", commit]) => {
             set_status(inside, kind, commit, body)
         }
         ("GET", [.., "commit", short]) => {
