@@ -60,7 +60,16 @@ fn published_examples_are_read() {
     let lines: Vec<String> = cases
         .map(|(forge, event, body)| shown(forge, event, body))
         .to_vec();
-    insta::assert_snapshot!(lines.join("\n"));
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    Codertocat/Hello-World refs/heads/master 6113728f Branch
+    Codertocat/Hello-World refs/tags/simple-tag 6113728f Tag
+    ignored: a branch or tag was deleted
+    Codertocat/Hello-World refs/heads/changes ec26c3e5 Branch !2 at Codertocat/Hello-World
+    Codertocat/Hello-World refs/heads/changes ec26c3e5 Branch !2 at Codertocat/Hello-World
+    mike/diaspora refs/heads/master da156088 Branch
+    jsmith/example refs/tags/v1.0.0 82b3d5ae Tag
+    awesome_space/awesome_project refs/heads/ms-viewport da156088 Branch !1 at gitlabhq/gitlab-test
+    ");
 }
 
 /// Minimal payloads of the fields that the forges document.
@@ -146,7 +155,24 @@ fn documented_fields_are_read() {
     let lines: Vec<String> = cases
         .map(|(forge, event, body)| shown(forge, event, &body))
         .to_vec();
-    insta::assert_snapshot!(lines.join("\n"));
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    ping
+    acme/task refs/heads/trunk 11111111 Branch
+    ignored: only the default branch is checked; other branches by a pull or merge request
+    ignored: a branch or tag was deleted
+    fork/task refs/heads/x 11111111 Branch !7 at acme/task
+    ignored: the request's source repository is gone
+    ignored: the request has no new commit
+    ignored: events of this kind ask for nothing
+    z/b refs/heads/x 11111111 Branch !3 at a/b/c
+    ignored: the request has no new commit
+    ignored: the request has no new commit
+    acme/task refs/heads/main 11111111 Branch; acme/task refs/tags/v1 11111111 Tag
+    acme/task refs/heads/x 111111111111… Branch !9 at acme/task
+    ping
+    ACME/task refs/heads/master 11111111 Branch
+    ACME/task refs/heads/x 11111111 Branch !4 at ACME/task
+    ");
 }
 
 #[test]
@@ -167,7 +193,16 @@ fn what_could_leave_its_address_is_refused() {
         shown(ForgeKind::GitHub, "push", &"[".repeat(100_000)),
         shown(ForgeKind::GitHub, "push", r#"{"ref":7}"#),
     ];
-    insta::assert_snapshot!(cases.join("\n"));
+    insta::assert_snapshot!(cases.join("\n"), @r"
+    error: the payload holds no usable repository
+    error: the payload holds no usable repository
+    error: the payload holds no usable commit
+    error: the payload holds no usable reference
+    error: the payload holds no usable reference
+    error: the payload cannot be read: expected value at line 1 column 1 (hint: set the webhook's content type to application/json)
+    error: the payload cannot be read: invalid type: sequence, expected a string at line 1 column 1 (hint: set the webhook's content type to application/json)
+    error: the payload cannot be read: invalid type: integer `7`, expected a string at line 1 column 8 (hint: set the webhook's content type to application/json)
+    ");
 }
 
 proptest::proptest! {

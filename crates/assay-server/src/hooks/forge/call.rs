@@ -225,7 +225,23 @@ mod tests {
             lines.push(shown(&edit_comment(kind, "acme/task", 7, "42", "text", Some(3))));
             lines.push(shown(&comments(kind, "acme/task", 7, 2)));
         }
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        Post /repos/acme/task/statuses/c0ffee {"context":"assay/tasks","description":"Not judged.","state":"error","target_url":"https://a/my/x"}
+        Patch /repos/acme/task/issues/comments/42 {"body":"text"}
+        Get /repos/acme/task/issues/7/comments?per_page=100&page=2 
+        Post /projects/acme%2Ftask/statuses/c0ffee {"context":"assay/tasks","description":"Not judged.","state":"canceled","target_url":"https://a/my/x"}
+        Put /projects/acme%2Ftask/merge_requests/7/notes/42 {"body":"text"}
+        Get /projects/acme%2Ftask/merge_requests/7/notes?per_page=100&page=2 
+        Post /repos/acme/task/statuses/c0ffee {"context":"assay/tasks","description":"Not judged.","state":"error","target_url":"https://a/my/x"}
+        Patch /repos/acme/task/issues/comments/42 {"body":"text"}
+        Get /repos/acme/task/issues/7/comments?limit=100&page=2 
+        Post /repositories/acme/task/commit/c0ffee/statuses/build {"description":"Not judged.","key":"assay/tasks","name":"assay/tasks","state":"STOPPED","url":"https://a/my/x"}
+        Put /repositories/acme/task/pullrequests/7/comments/42 {"content":{"raw":"text"}}
+        Get /repositories/acme/task/pullrequests/7/comments?pagelen=100&page=2 
+        Post /build-status/1.0/commits/c0ffee {"description":"Not judged.","key":"assay/tasks","name":"assay/tasks","state":"FAILED","url":"https://a/my/x"}
+        Put /api/1.0/projects/acme/repos/task/pull-requests/7/comments/42 {"text":"text","version":3}
+        Get /api/1.0/projects/acme/repos/task/pull-requests/7/activities?limit=100&start=100
+        "#);
     }
 
     #[test]

@@ -246,12 +246,12 @@ async fn every_forge_is_told_once_what_became_of_a_request() {
                 courier.deliver(daemon.app.now_ms()).await;
             }
         }
+        let run = &daemon.runs().await[0];
+        assert_eq!((run.commit.as_str(), run.state), (TWO, RunState::Finished));
         let inside = fake.inside.lock().unwrap();
         assert_eq!(inside.broken, Vec::<String>::new(), "{forge:?}");
         assert_eq!(inside.comments.len(), 1, "{forge:?}");
         story.push(format!("{forge:?}\n{}", inside.log.join("\n")));
-        let run = &daemon.runs().await[0];
-        assert_eq!((run.commit.as_str(), run.state), (TWO, RunState::Finished));
     }
     insta::assert_snapshot!(story.join("\n\n"));
 }
@@ -280,7 +280,10 @@ async fn a_forge_that_was_down_is_told_once_when_it_is_up() {
     courier.deliver(now_ms + 5_000).await;
     courier.deliver(now_ms + 3_600_000).await;
     let inside = fake.inside.lock().unwrap();
-    insta::assert_snapshot!(inside.log.join("\n"));
+    insta::assert_snapshot!(inside.log.join("\n"), @r"
+    1111 assay/task-sync success: Checked.
+    comment 41: ## Task Sync
+    ");
     assert_eq!(inside.broken, Vec::<String>::new());
 }
 
@@ -444,5 +447,5 @@ async fn two_secrets_hold_while_one_is_replaced() {
         .await
         .unwrap();
     let actions: Vec<&str> = audit.rows.iter().map(|row| row.entry.action.as_str()).collect();
-    insta::assert_compact_debug_snapshot!(actions);
+    insta::assert_compact_debug_snapshot!(actions, @r#"["connection.disabled", "connection.old_secret_dropped", "connection.rotated", "connection.created"]"#);
 }
