@@ -42,6 +42,10 @@ pub(crate) enum Ci {
 
 impl Ci {
     /// The one that this process runs in, by the variables that it sets.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the binary is where the environment is read"
+    )]
     pub(crate) fn detect() -> Option<Self> {
         let is_set = |name: &str| std::env::var(name).is_ok_and(|value| value == "true");
         let path = |name: &str| {
