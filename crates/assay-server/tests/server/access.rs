@@ -68,6 +68,11 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/api/v1/tokens", Needs(Read)),
     ("POST", "/api/v1/tokens", Needs(Read)),
     ("DELETE", "/api/v1/tokens/{id}", Needs(Read)),
+    ("GET", "/api/v1/connections", Needs(Admin)),
+    ("POST", "/api/v1/connections", Needs(Admin)),
+    ("PATCH", "/api/v1/connections/{id}", Needs(Admin)),
+    ("POST", "/api/v1/connections/{id}/secret", Needs(Admin)),
+    ("DELETE", "/api/v1/connections/{id}/old-secret", Needs(Admin)),
     ("GET", "/api/v1/audit", Needs(Admin)),
 
     ("GET", "/assets/{name}", Open),
