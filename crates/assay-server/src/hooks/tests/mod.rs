@@ -253,7 +253,47 @@ async fn every_forge_is_told_once_what_became_of_a_request() {
         assert_eq!(inside.comments.len(), 1, "{forge:?}");
         story.push(format!("{forge:?}\n{}", inside.log.join("\n")));
     }
-    insta::assert_snapshot!(story.join("\n\n"));
+    insta::assert_snapshot!(story.join("\n\n"), @r"
+    GitHub
+    1111 assay/task-sync pending: Waits for its turn or is being checked.
+    1111 assay/task-sync success: Checked.
+    comment 41: ## Task Sync
+    2222 assay/task-sync pending: Waits for its turn or is being checked.
+    2222 assay/task-sync error: Not everything could be judged, through no fault of the candidate.
+    edit 41: ## Task Sync
+
+    GitLab
+    1111 assay/task-sync pending: Waits for its turn or is being checked.
+    1111 assay/task-sync success: Checked.
+    comment 41: ## Task Sync
+    2222 assay/task-sync pending: Waits for its turn or is being checked.
+    2222 assay/task-sync canceled: Not everything could be judged, through no fault of the candidate.
+    edit 41: ## Task Sync
+
+    Gitea
+    1111 assay/task-sync pending: Waits for its turn or is being checked.
+    1111 assay/task-sync success: Checked.
+    comment 41: ## Task Sync
+    2222 assay/task-sync pending: Waits for its turn or is being checked.
+    2222 assay/task-sync error: Not everything could be judged, through no fault of the candidate.
+    edit 41: ## Task Sync
+
+    Bitbucket
+    1111 assay/task-sync INPROGRESS: Waits for its turn or is being checked.
+    1111 assay/task-sync SUCCESSFUL: Checked.
+    comment 41: ## Task Sync
+    2222 assay/task-sync INPROGRESS: Waits for its turn or is being checked.
+    2222 assay/task-sync STOPPED: Not everything could be judged, through no fault of the candidate.
+    edit 41: ## Task Sync
+
+    BitbucketServer
+    1111 assay/task-sync INPROGRESS: Waits for its turn or is being checked.
+    1111 assay/task-sync SUCCESSFUL: Checked.
+    comment 41: ## Task Sync
+    2222 assay/task-sync INPROGRESS: Waits for its turn or is being checked.
+    2222 assay/task-sync FAILED: Not everything could be judged, through no fault of the candidate.
+    edit 41: ## Task Sync
+    ");
 }
 
 #[tokio::test]
