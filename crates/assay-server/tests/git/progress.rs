@@ -78,7 +78,13 @@ async fn the_first_line_comes_at_once_and_leaving_cancels_nothing() {
     );
     assert!(after_receipt_ms < 5_000, "{after_receipt_ms} ms: {said}");
     until_said(&mut push, &mut said, "Waiting: it is next.").await;
-    push.kill().await.unwrap();
+    // As Ctrl-C does: git and its helper that holds the connection.
+    let group = format!("-{}", push.id().unwrap());
+    let kill = tokio::process::Command::new("kill")
+        .args(["-KILL", "--", &group])
+        .status();
+    assert!(kill.await.unwrap().success());
+    assert!(!push.wait().await.unwrap().success());
     server.is_clean().await;
 
     let played = server.play(&[], Outcome::Scored).await;

@@ -57,7 +57,7 @@ impl Server {
             repositories: scratch.path().join("repositories"),
             archives: scratch.path().join("archives"),
             max_push_bytes: with.max_push_bytes.unwrap_or(100 << 20),
-            push_progress: Duration::from_secs(60),
+            push_progress: Duration::from_secs(600),
             behind_proxy: false,
             retention: Duration::from_secs(60),
             key: assay_server::hooks::sealing::SealingKey::new([0; 32]),
@@ -172,6 +172,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true);
         command
     }
