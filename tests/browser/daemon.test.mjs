@@ -159,12 +159,12 @@ test("a candidate sees their own pages and nothing hidden", async () => {
   });
 });
 
-for (const [look_, options] of Object.entries({
+for (const [theme, options] of Object.entries({
   light: {},
   dark: { colorScheme: "dark" },
   narrow: { viewport: NARROW },
 })) {
-  test(`all pages are accessible: ${look_}`, async () => {
+  test(`all pages are accessible: ${theme}`, async () => {
     await inHouse(options, async (page) => {
       await signIn(page);
       for (const [name, path] of Object.entries({
@@ -175,13 +175,14 @@ for (const [look_, options] of Object.entries({
         erase: `/assignments/${house.assignment}/erase`,
         run: `/runs/${house.run}`,
         accounts: "/accounts",
+        connections: "/connections",
         tokens: "/tokens",
         audit: "/audit",
         mine: house.page,
         "my-run": `/my/${house.assignment}/runs/2`,
       })) {
         await page.goto(path);
-        await look(page, `${name}-${look_}`);
+        await look(page, `${name}-${theme}`);
       }
     });
   });

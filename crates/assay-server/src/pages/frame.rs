@@ -50,6 +50,7 @@ impl Frame {
             ("/invite", "Invite", Role::Interviewer),
             ("/tokens", "API tokens", Role::Viewer),
             ("/accounts", "Accounts", Role::Admin),
+            ("/connections", "Connections", Role::Admin),
             ("/audit", "Audit", Role::Admin),
         ];
         let may = self.person.as_ref().map(|person| person.role);

@@ -21,6 +21,7 @@ mod assignment;
 mod audit;
 mod candidate;
 mod compare;
+mod connections;
 mod dashboard;
 mod document;
 mod entry;
@@ -47,6 +48,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(show::routes())
         .merge(act::routes())
+        .merge(connections::routes())
         .merge(entry::routes())
         .merge(my::routes())
         .merge(people::routes())

@@ -335,6 +335,7 @@ async fn each_page_opens_for_whom_it_is_meant() {
         ("/shared/r1", [404, 404, 404, 404]),
         ("/tokens", [303, 200, 200, 200]),
         ("/accounts", [303, 403, 403, 200]),
+        ("/connections", [303, 403, 403, 200]),
         ("/audit", [303, 403, 403, 200]),
         ("/nowhere", [404, 404, 404, 404]),
     ] {
@@ -394,6 +395,9 @@ async fn nothing_changes_without_the_proof_of_the_session() {
         "/accounts/viewer/role",
         "/accounts/viewer/disable",
         "/accounts/viewer/enable",
+        "/connections",
+        "/connections/c1/disable",
+        "/connections/c1/enable",
         "/tokens",
         "/tokens/t1/revoke",
         "/password",
