@@ -4,6 +4,7 @@ A test that fails says three things in plain words: what was asked, what the con
 Every wait is bounded, so that a service that hangs costs seconds and not the whole run.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -19,6 +20,9 @@ ANSWER_SECONDS = 8.0
 
 PATIENCE_SECONDS = 40.0
 """How long all tests together wait for answers that never come; afterwards they fail at once."""
+
+CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of requests that may be repeated, as nobody can tell."""
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 SHOWN_CHARACTERS = 400
@@ -146,13 +150,14 @@ class Service:
         self.host, self.port = address.hostname, address.port or 80
         self._patience = PATIENCE_SECONDS
         self._lock = threading.Lock()
-        self._client = self._new_client()
+        self._client = self._new_client(64)
+        self._fresh = self._new_client(0)
 
-    def _new_client(self):
+    def _new_client(self, kept_alive):
         return httpx.Client(
             base_url=self.base_url,
             timeout=httpx.Timeout(ANSWER_SECONDS),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive),
             headers={"Accept-Encoding": "identity"},
             trust_env=False,
             verify=False,  # there is no TLS here, and loading certificates takes longer than a test
@@ -161,7 +166,7 @@ class Service:
     def reconnect(self):
         """Forget all open connections, after a restart."""
         self._client.close()
-        self._client = self._new_client()
+        self._client = self._new_client(64)
 
     def request(self, method, path, *, token=None, json=None, content=None, headers=None, params=None):
         """Send one request and return its `Answer`; no answer at all fails the test.
@@ -193,13 +198,28 @@ class Service:
             self._patience -= seconds
 
     def _exchange(self, asked, method, path, content, headers, params, deadline):
-        with self._client.stream(method, path, content=content, headers=headers, params=params) as response:
+        request = self._client.build_request(method, path, content=content, headers=headers, params=params)
+        with contextlib.closing(self._send(request)) as response:
             body = bytearray()
             for chunk in response.iter_raw():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
                     raise httpx.ReadError("the answer does not end")
+            if response.status_code >= 500:
+                # Many services close the connection after a failure without a word; the next request must not race that.
+                response.extensions["network_stream"].close()
             return Answer(asked, response.status_code, response.headers, bytes(body))
+
+    def _send(self, request):
+        """The answer's head. A service may close an idle connection at any moment, also just as a request is on its way:
+        one that changes nothing is asked again on a new connection, once.
+        """
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            if request.method not in CHANGES_NOTHING:
+                raise
+            return self._fresh.send(request, stream=True)
 
     @staticmethod
     def _describe(method, path, params, headers, content):
