@@ -8,7 +8,7 @@ use assay_core::fault::Stop;
 use assay_core::toolchain::Dependencies;
 use assay_sandbox::{
     CacheVolume, Command, Container, Content, Egress, EgressSpec, Exited, Mount, Pod, Tmpfs, TreeCaps,
-    TreeEntry, VolumeSpec, egress::Verdict,
+    TreeEntry, VolumeSpec, egress::Contact,
 };
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -195,8 +195,10 @@ async fn install(
         &dependencies.command,
         deadline(context),
     )
-    .await?;
-    evidence.logs.extend(log("dependencies", &exited));
+    .await;
+    if let Ok(exited) = &exited {
+        evidence.logs.extend(log("dependencies", exited));
+    }
     if let Some(egress) = egress {
         let contacts = egress.close().await;
         let hosts: Vec<&str> = contacts.iter().map(|contact| contact.host.as_str()).collect();
@@ -204,15 +206,17 @@ async fn install(
             "Hosts that the installation asked for: {}.",
             hosts.join(", ")
         ));
-        let unreachable = contacts
-            .iter()
-            .find(|contact| contact.verdict == Verdict::Unreachable);
-        if let (Some(contact), false) = (unreachable, exited.success()) {
-            return Err(Stop::RegistryUnreachable {
-                detail: format!("{} did not answer", contact.host),
-            });
+        // A registry that is silent for long enough looks like an installation that takes too long.
+        let may_be_its_doing = match &exited {
+            Ok(exited) => !exited.success(),
+            Err(stop) => matches!(stop, Stop::TimedOut { .. }),
+        };
+        let trouble = contacts.iter().find_map(Contact::trouble);
+        if let (Some(detail), true) = (trouble, may_be_its_doing) {
+            return Err(Stop::RegistryUnreachable { detail });
         }
     }
+    let exited = exited?;
     if exited.code != Some(0) {
         return Err(Stop::DependenciesFailed {
             exit_code: exited.code.map_or(-1, i64::from),

@@ -1,6 +1,7 @@
 //! What all checks of one run share.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ pub(crate) struct Context<'a> {
     pub(crate) secret: String,
     /// Extra certificate authorities for candidate builds, PEM.
     pub(crate) extra_ca: Option<Vec<u8>>,
+    /// Folder of OSV records.
+    pub(crate) advisories: Option<PathBuf>,
+    /// Which database dependencies were compared with, once they were.
+    pub(crate) audited_with: Mutex<Option<String>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: Events,
     pub(crate) quiet: Quiet,
@@ -135,6 +140,14 @@ impl Context<'_> {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .push(file);
+    }
+
+    /// Keeps the name of the database that dependencies were compared with.
+    pub(crate) fn audited_with(&self, database: String) {
+        *self
+            .audited_with
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(database);
     }
 
     /// Reads a report out of a container and keeps its bytes as evidence.

@@ -13,6 +13,7 @@ pub mod meters;
 pub mod worker;
 
 mod analyse;
+mod audit;
 mod build;
 mod context;
 mod integration;

@@ -74,6 +74,8 @@ pub struct Job<'a> {
     pub scratch: &'a Path,
     /// Extra certificate authorities for candidate builds, PEM.
     pub extra_ca: Option<Vec<u8>>,
+    /// Folder of OSV records that dependencies are audited against. None: they are not audited.
+    pub advisories: Option<&'a Path>,
     /// What keeps load checks of this host alone.
     pub quiet: Quiet,
 }
@@ -98,6 +100,8 @@ pub struct Assessment {
     pub raw: Vec<RawFile>,
     /// Ids of the images that ran, by name.
     pub images: BTreeMap<String, String>,
+    /// Which advisories dependencies were compared with: how many, and their digest. None: they were not.
+    pub advisories: Option<String>,
 }
 
 /// There is nothing to report on.
@@ -232,6 +236,8 @@ pub async fn assess(
         seed: job.seed,
         secret: job.secret.clone(),
         extra_ca: job.extra_ca.clone(),
+        advisories: job.advisories.map(Path::to_owned),
+        audited_with: Mutex::new(None),
         cancel: cancel.clone(),
         events: events.clone(),
         quiet: job.quiet.clone(),
@@ -240,6 +246,10 @@ pub async fn assess(
     // On the heap, as are the checks: together they would not fit on a thread's stack in an unoptimised build.
     let checks = Box::pin(run_checks(&context, bad_override)).await;
     let quiet = context.quiet.clone();
+    let advisories = context
+        .audited_with
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let raw = context
         .raw
         .into_inner()
@@ -260,6 +270,7 @@ pub async fn assess(
         },
         raw,
         images: ids,
+        advisories,
     })
 }
 
@@ -569,6 +580,7 @@ fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assess
         },
         raw: Vec::new(),
         images: BTreeMap::new(),
+        advisories: None,
     }
 }
 

@@ -63,12 +63,15 @@ impl Scored {
             "program/assay".to_owned(),
             format!("version {}", env!("CARGO_PKG_VERSION")),
         );
+        let advisories = assessment
+            .advisories
+            .map(|database| ("advisories".to_owned(), database));
         let stored = StoredEvidence::new(
             exercise,
             assessment.submission,
             run,
             assessment.evidence,
-            images.chain([program]).collect(),
+            images.chain([program]).chain(advisories).collect(),
             &assessment.raw,
         );
         Self {

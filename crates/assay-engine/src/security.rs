@@ -7,9 +7,11 @@ use assay_core::evidence::CheckEvidence;
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::Stop;
 use assay_core::security::{ProbeJob, ProbeMessage, ProbeReport};
+use assay_formats::advisory;
 use assay_sandbox::Command;
 
 use crate::analyse::{self, Analysed};
+use crate::audit;
 use crate::context::{self, Built, Context};
 use crate::faults::{self, Role};
 use crate::folder::DRIVE_IMAGE;
@@ -31,13 +33,24 @@ pub(crate) async fn security(
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
     analyse::hand_over(analysed, &mut evidence);
-    evidence
-        .partial_stops
-        .insert("dependency-audit".into(), Stop::NoAdvisories);
-    let probed = match built {
-        Some(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
-        None => Err(Stop::NotBuilt),
+    let auditing = audit::audit(context, &check.id);
+    let probing = async {
+        match built {
+            Some(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
+            None => Err(Stop::NotBuilt),
+        }
     };
+    let (audited, probed) = tokio::join!(auditing, probing);
+    match audited {
+        Ok(audited) => {
+            evidence.findings.extend(audited.findings);
+            evidence.notes.extend(audited.notes);
+            context.audited_with(audited.database);
+        }
+        Err(stop) => {
+            evidence.partial_stops.insert(advisory::TOOL.into(), stop);
+        }
+    }
     if let Err(stop) = probed {
         evidence.partial_stops.insert(PROBE.into(), stop);
     }

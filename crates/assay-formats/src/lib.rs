@@ -6,10 +6,13 @@
 
 #![warn(missing_docs)]
 
+pub mod advisory;
 pub mod coverage;
 pub mod facts;
 pub mod findings;
 pub mod junit;
+pub mod lock;
+pub mod version;
 
 mod path;
 mod text;

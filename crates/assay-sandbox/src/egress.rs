@@ -21,6 +21,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::locked;
 
+mod handshake;
+
+pub use handshake::Handshake;
+use handshake::Observer;
+
 /// The only port.
 const PORT: u16 = 443;
 
@@ -74,6 +79,29 @@ pub struct Contact {
     pub sent_bytes: u64,
     /// Bytes from the host to the pod.
     pub received_bytes: u64,
+    /// The furthest that a TLS handshake with the host got.
+    pub handshake: Handshake,
+}
+
+impl Contact {
+    /// Why nothing could be had from an allowed host, where that is not the doing of whoever asked: it did not answer, or no
+    /// connection to it got past the TLS handshake.
+    pub fn trouble(&self) -> Option<String> {
+        let host = &self.host;
+        match (self.verdict, self.handshake) {
+            (Verdict::Unreachable, _) => Some(format!("{host} cannot be reached")),
+            (Verdict::Allowed, Handshake::Unanswered) => {
+                Some(format!("{host} did not answer the TLS handshake"))
+            }
+            (Verdict::Allowed, Handshake::Refused) => Some(format!("{host} refused the TLS handshake")),
+            (Verdict::Allowed, Handshake::Abandoned) => Some(format!(
+                "the TLS handshake with {host} was given up, as when its certificate is not trusted (hint: behind a proxy with \
+                 a certificate authority of its own, set ASSAY_CA_BUNDLE)"
+            )),
+            (Verdict::Allowed, Handshake::None | Handshake::Completed)
+            | (Verdict::Forbidden | Verdict::PrivateAddress, _) => None,
+        }
+    }
 }
 
 /// What the proxy decided about a request.
@@ -140,6 +168,7 @@ impl Egress {
                 requests: tally.requests,
                 sent_bytes: tally.sent_bytes,
                 received_bytes: tally.received_bytes,
+                handshake: tally.handshake,
             })
             .collect()
     }
@@ -169,6 +198,7 @@ struct Tally {
     requests: u64,
     sent_bytes: u64,
     received_bytes: u64,
+    handshake: Handshake,
 }
 
 impl Proxy {
@@ -279,10 +309,21 @@ impl Proxy {
                 add(tally);
             }
         };
+        let observer = Mutex::new(Observer::default());
         // When one direction breaks, the other is of no use; when one merely ends, the other may go on.
-        let sent = self.pump(from_client, to_server, |n| tally(&|tally| tally.sent_bytes += n));
-        let received = self.pump(from_server, to_client, |n| {
-            tally(&|tally| tally.received_bytes += n)
+        let sent = self.pump(from_client, to_server, |bytes| {
+            let handshake = locked(&observer).client_said(bytes);
+            tally(&|tally| {
+                tally.sent_bytes += bytes.len() as u64;
+                tally.handshake = tally.handshake.max(handshake);
+            });
+        });
+        let received = self.pump(from_server, to_client, |bytes| {
+            let handshake = locked(&observer).server_said(bytes);
+            tally(&|tally| {
+                tally.received_bytes += bytes.len() as u64;
+                tally.handshake = tally.handshake.max(handshake);
+            });
         });
         tokio::try_join!(sent, received).ok();
     }
@@ -291,7 +332,7 @@ impl Proxy {
         &self,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
-        count: impl Fn(u64),
+        saw: impl Fn(&[u8]),
     ) -> io::Result<()> {
         let mut bytes = vec![0; 16 << 10];
         loop {
@@ -303,7 +344,7 @@ impl Proxy {
             self.bytes_left
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend)
                 .map_err(|_| io::Error::other("no bytes left"))?;
-            count(n as u64);
+            saw(&bytes[..n]);
             to.write_all(&bytes[..n]).await?;
         }
     }
@@ -482,5 +523,37 @@ mod tests {
         ] {
             assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
         }
+    }
+
+    #[tokio::test]
+    async fn how_far_a_handshake_got_is_noted() {
+        let egress = Egress::open(spec()).unwrap();
+        let key = egress
+            .proxy
+            .note("pypi.org".to_owned(), 443, Verdict::Allowed)
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (server, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut registry, _) = accepted.unwrap();
+        let (mut client, inner) = UnixStream::pair().unwrap();
+        let talk = async move {
+            let (hello, answer) = ([22, 3, 1, 0, 2, 1, 0], [22, 3, 3, 0, 2, 2, 0]);
+            let mut heard = [0; 7];
+            client.write_all(&hello).await.unwrap();
+            registry.read_exact(&mut heard).await.unwrap();
+            registry.write_all(&answer).await.unwrap();
+            client.read_exact(&mut heard).await.unwrap();
+        };
+        tokio::join!(egress.proxy.relay(inner, server.unwrap(), &key), talk);
+        let contacts = egress.close().await;
+        assert_eq!(contacts.len(), 1);
+        assert_eq!((contacts[0].sent_bytes, contacts[0].received_bytes), (7, 7));
+        assert_eq!(contacts[0].handshake, Handshake::Abandoned);
+        let trouble = contacts[0].trouble().unwrap();
+        assert!(
+            trouble.starts_with("the TLS handshake with pypi.org was given up"),
+            "{trouble}"
+        );
     }
 }

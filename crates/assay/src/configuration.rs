@@ -79,6 +79,8 @@ pub(crate) struct EngineSection {
     pub(crate) address: Option<String>,
     #[serde(deserialize_with = "unless_empty")]
     pub(crate) ca_bundle: Option<PathBuf>,
+    #[serde(deserialize_with = "unless_empty")]
+    pub(crate) advisories: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

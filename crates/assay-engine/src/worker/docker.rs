@@ -29,6 +29,8 @@ pub struct Docker {
     pub credentials: Arc<dyn Credentials>,
     /// Extra certificate authorities for candidate builds, PEM.
     pub extra_ca: Option<Vec<u8>>,
+    /// Folder of OSV records that dependencies are audited against. None: they are not audited.
+    pub advisories: Option<PathBuf>,
     /// What makes this worker the only one on its host, and names its containers.
     pub lock: HostLock,
     /// What keeps load checks alone.
@@ -81,6 +83,7 @@ impl Docker {
             received_at: UNIX_EPOCH + Duration::from_millis(received_at_ms),
             scratch: &task.scratch,
             extra_ca: self.extra_ca.clone(),
+            advisories: self.advisories.as_deref(),
             quiet: self.quiet.clone(),
         };
         match Scored::of(&self.engine, &job, events, cancel).await {

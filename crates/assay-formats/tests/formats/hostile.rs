@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use assay_core::exercise::CategoryId;
 use assay_core::toolchain::{AnalysisFormat, CoverageFormat};
-use assay_formats::{Limits, coverage, facts, findings, junit};
+use assay_formats::lock::{self, LockFormat};
+use assay_formats::{Limits, advisory, coverage, facts, findings, junit};
 use proptest::prelude::*;
 
 /// Every reader on the same bytes.
@@ -59,6 +60,23 @@ fn read_all(bytes: &[u8]) {
                     .all(|path| !path.starts_with('/'))
             );
         }
+    }
+    let mut packages = Vec::new();
+    for format in [LockFormat::Npm, LockFormat::Requirements] {
+        if let Ok(read) = lock::read(format, "lock", bytes, &limits) {
+            packages.extend(read.value);
+        }
+    }
+    if let Ok(advisory) = advisory::read(bytes, &limits) {
+        let named = advisory.packages().map(|(ecosystem, name)| lock::Package {
+            ecosystem,
+            name,
+            version: "1.0.0".into(),
+            file: "lock".into(),
+            line: None,
+        });
+        packages.extend(named);
+        drop(advisory::findings("c", &packages, &[advisory]));
     }
     if let Ok(read) = facts::read(bytes, &limits) {
         assert!(
@@ -137,6 +155,11 @@ fn lookalike() -> impl Strategy<Value = String> {
         "<checkstyle>",
         "<file name=\"%2e%2e/x\">",
         "<error line=\"-1\"/>",
+        "{\"packages\":{\"node_modules/a\":{\"version\":\"1.0.0-rc.1\"}}}",
+        "{\"id\":\"A\",\"affected\":[{\"package\":{\"ecosystem\":\"PyPI\",\"name\":\"a\"},\"versions\":[\"1\"],",
+        "\"ranges\":[{\"type\":\"ECOSYSTEM\",\"events\":[{\"introduced\":\"0\"},{\"fixed\":\"1!1.0a1\"}]}]}]}",
+        "a==1.0\n",
+        "b[c]==1!2.0.post1.dev3+l \\\n",
         "1,99,1,1,1,\"l\",\"f\",\"g\",\"h\",1,2\n",
     ]);
     prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())

@@ -21,6 +21,8 @@ pub(crate) struct Request<'a> {
     /// None: drawn by chance.
     pub(crate) seed: Option<u64>,
     pub(crate) extra_ca: Option<Vec<u8>>,
+    /// Folder of OSV records.
+    pub(crate) advisories: Option<&'a Path>,
     /// Where evidence goes.
     pub(crate) out: &'a Path,
 }
@@ -72,6 +74,7 @@ pub(crate) async fn assess(
         received_at: SystemTime::now(),
         scratch: scratch.path(),
         extra_ca: request.extra_ca.clone(),
+        advisories: request.advisories,
         quiet: Quiet::default(),
     };
     let scored = Scored::of(engine, &job, events, cancel).await?;

@@ -34,3 +34,18 @@ pub(crate) fn exercise(dir: &Path, images: Option<&Path>) -> anyhow::Result<Exer
     let images = runner_images(images, dir)?;
     ExerciseFolder::read(dir, &images).map_err(|mistakes| crate::exit::mistakes(&mistakes))
 }
+
+/// The folder of advisories, where one is named: a wrong name is a mistake, not a run without an audit.
+pub(crate) fn advisories(given: Option<&Path>) -> anyhow::Result<Option<&Path>> {
+    match given.filter(|given| !given.as_os_str().is_empty()) {
+        Some(given) if !given.is_dir() => Err(crate::exit::Expected {
+            exit: crate::exit::Exit::BadConfiguration,
+            message: format!(
+                "{} is not a folder (hint: --advisories names a folder of OSV records)",
+                given.display()
+            ),
+        }
+        .into()),
+        given => Ok(given),
+    }
+}

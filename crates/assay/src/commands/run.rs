@@ -46,6 +46,10 @@ pub(crate) struct Arguments {
     /// Certificate authorities (PEM) that candidates' package managers trust besides the usual ones.
     #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
+    /// Folder of OSV records (JSON), such as an unpacked export of osv.dev, to audit dependencies against; without one they are
+    /// not audited.
+    #[arg(long, env = "ASSAY_ADVISORIES", value_name = "DIR")]
+    advisories: Option<PathBuf>,
     /// Folder with the images' sources; by default the nearest `runner-images`.
     #[arg(long, value_name = "DIR")]
     runner_images: Option<PathBuf>,
@@ -73,6 +77,7 @@ pub(crate) async fn run(
         reference: arguments.reference.as_deref(),
         seed: arguments.seed,
         extra_ca,
+        advisories: folders::advisories(arguments.advisories.as_deref())?,
         out: &arguments.out,
     };
     // A program that reads JSON lines is told nothing else.

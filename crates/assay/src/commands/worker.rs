@@ -1,6 +1,6 @@
 //! `assay worker`: the part of the daemon that carries runs out, in a process of its own or within `assay serve`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use assay_store::Store;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{backup, run, serve};
+use super::{backup, folders, run, serve};
 use crate::configuration::{Configuration, Options, WorkerSection};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Expected};
@@ -58,6 +58,7 @@ pub(super) struct Station {
     name: String,
     address: Option<String>,
     extra_ca: Option<Vec<u8>>,
+    advisories: Option<PathBuf>,
     lock: HostLock,
     store: Store,
     exercises: Exercises,
@@ -79,6 +80,7 @@ impl Station {
             name: section.name.clone().unwrap_or_else(host_name),
             address: configuration.engine.address.clone(),
             extra_ca: run::read_ca(configuration.engine.ca_bundle.as_deref())?,
+            advisories: folders::advisories(configuration.engine.advisories.as_deref())?.map(Path::to_owned),
             lock: HostLock::take(&data.join("")).context("no runs can be carried out here")?,
             store: store.clone(),
             exercises: exercises.clone(),
@@ -112,6 +114,7 @@ impl Station {
             repositories: self.repositories,
             credentials: Arc::new(self.key),
             extra_ca: self.extra_ca,
+            advisories: self.advisories,
             lock: self.lock,
             quiet: Quiet::default(),
         };

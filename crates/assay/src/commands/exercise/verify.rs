@@ -40,6 +40,10 @@ pub(crate) struct Arguments {
     /// Certificate authorities (PEM) that package managers trust besides the usual ones.
     #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
+    /// Folder of OSV records (JSON), such as an unpacked export of osv.dev, to audit dependencies against; without one they are
+    /// not audited.
+    #[arg(long, env = "ASSAY_ADVISORIES", value_name = "DIR")]
+    advisories: Option<PathBuf>,
     /// Folder with the images' sources; by default the nearest `runner-images`.
     #[arg(long, value_name = "DIR")]
     runner_images: Option<PathBuf>,
@@ -84,6 +88,7 @@ pub(crate) async fn run(
             reference: None,
             seed: arguments.seed,
             extra_ca: extra_ca.clone(),
+            advisories: folders::advisories(arguments.advisories.as_deref())?,
             out: &out,
         };
         let (events, receiver) = assay_engine::events::channel();
