@@ -14,6 +14,7 @@ use assay_sandbox::{Command, Container, Mount};
 use crate::context::{self, Context, SRC};
 use crate::faults::Role;
 use crate::folder::SCAN_IMAGE;
+use crate::source::Source;
 
 /// Output of a tool that is kept: reports go to files, so this is for error messages.
 const OUTPUT_BYTES: u64 = 64 << 10;
@@ -42,6 +43,17 @@ pub(crate) async fn analyse(context: &Context<'_>) -> Vec<Analysed> {
         analyse_with(context, SCAN_IMAGE, &context.folder.scanner.analyses),
     );
     own.into_iter().chain(scanner).collect()
+}
+
+/// The `style` check: what the tools found, and facts of the history.
+pub(crate) fn style(context: &Context<'_>, analysed: &[Analysed]) -> CheckEvidence {
+    let Some(check) = context.check(Source::REMARKS) else {
+        return CheckEvidence::new("style", CheckKind::Style, Default::default());
+    };
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    hand_over(analysed, &mut evidence);
+    context.source.remarks(&mut evidence);
+    evidence
 }
 
 /// Moves what belongs to a check's kind into its evidence.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use assay_core::exercise::{Check, CheckKind, Limits};
@@ -63,7 +63,7 @@ pub(crate) struct Context<'a> {
     /// Folder of OSV records.
     pub(crate) advisories: Option<PathBuf>,
     /// Which database dependencies were compared with, once they were.
-    pub(crate) audited_with: Mutex<Option<String>>,
+    pub(crate) audited_with: OnceLock<String>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: Events,
     pub(crate) quiet: Quiet,
@@ -140,14 +140,6 @@ impl Context<'_> {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .push(file);
-    }
-
-    /// Keeps the name of the database that dependencies were compared with.
-    pub(crate) fn audited_with(&self, database: String) {
-        *self
-            .audited_with
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(database);
     }
 
     /// Reads a report out of a container and keeps its bytes as evidence.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use assay_core::event::Event;
@@ -10,8 +10,7 @@ use assay_core::evidence::{CheckEvidence, Evidence};
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::Stop;
 use assay_core::report::Submission;
-use assay_core::toolchain::{Overrides, Toolchain};
-use assay_core::yaml;
+use assay_core::toolchain::Toolchain;
 use assay_git::{Authorization, FetchError, FetchLimits, FetchRequest, Fetched};
 use assay_sandbox::{Engine, Image, Run, RunSpec, images};
 use futures_util::stream;
@@ -203,7 +202,7 @@ pub async fn assess(
         Err(stop) => return Ok(stopped(job, &stop, Some(submission))),
     };
     let own_source_lines = source.own_source_lines();
-    let (toolchain, bad_override) = match overridden(job, toolchain.clone(), &source) {
+    let (toolchain, bad_override) = match source.overridden(toolchain.clone(), folder.spec.overrides) {
         Ok(toolchain) => (toolchain, None),
         Err(stop) => (toolchain, Some(stop)),
     };
@@ -237,7 +236,7 @@ pub async fn assess(
         secret: job.secret.clone(),
         extra_ca: job.extra_ca.clone(),
         advisories: job.advisories.map(Path::to_owned),
-        audited_with: Mutex::new(None),
+        audited_with: OnceLock::new(),
         cancel: cancel.clone(),
         events: events.clone(),
         quiet: job.quiet.clone(),
@@ -246,10 +245,7 @@ pub async fn assess(
     // On the heap, as are the checks: together they would not fit on a thread's stack in an unoptimised build.
     let checks = Box::pin(run_checks(&context, bad_override)).await;
     let quiet = context.quiet.clone();
-    let advisories = context
-        .audited_with
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let advisories = context.audited_with.into_inner();
     let raw = context
         .raw
         .into_inner()
@@ -346,24 +342,6 @@ async fn read_source(
     }
 }
 
-fn overridden(job: &Job<'_>, toolchain: Toolchain, source: &Source) -> Result<Toolchain, Stop> {
-    let Some(bytes) = source.overrides() else {
-        return Ok(toolchain);
-    };
-    let refused = |detail: String| Stop::BadOverride { detail };
-    if !job.folder.spec.overrides {
-        return Err(refused("this exercise does not allow it".into()));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".into()))?;
-    match yaml::read::<Overrides>("assay.yaml", &text) {
-        Ok(overrides) => Ok(overrides.apply(toolchain)),
-        Err(mistakes) => {
-            let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-            Err(refused(all.join("; ")))
-        }
-    }
-}
-
 /// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
 async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
     let hold = hold(context, CheckKind::Build).await;
@@ -391,7 +369,7 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
     });
     let (((build, built), build_ms), analysed) = tokio::join!(building, Box::pin(analyse::analyse(context)));
     let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
-    let style = style(context, &analysed);
+    let style = analyse::style(context, &analysed);
     done.insert(CheckKind::Style, with_duration(context, style, 0));
     drop(hold);
 
@@ -454,16 +432,6 @@ async fn write_sources(context: &Context<'_>) -> Result<(), Stop> {
     written.map_err(|error| role.ask(&error))?;
     scanned.map_err(|error| role.ask(&error))?;
     Ok(())
-}
-
-fn style(context: &Context<'_>, analysed: &[analyse::Analysed]) -> CheckEvidence {
-    let Some(check) = context.check(Source::REMARKS) else {
-        return CheckEvidence::new("style", CheckKind::Style, Default::default());
-    };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
-    analyse::hand_over(analysed, &mut evidence);
-    context.source.remarks(&mut evidence);
-    evidence
 }
 
 /// The check, or word that it was not run since nothing was built.

@@ -45,7 +45,7 @@ pub(crate) async fn security(
         Ok(audited) => {
             evidence.findings.extend(audited.findings);
             evidence.notes.extend(audited.notes);
-            context.audited_with(audited.database);
+            context.audited_with.get_or_init(|| audited.database);
         }
         Err(stop) => {
             evidence.partial_stops.insert(advisory::TOOL.into(), stop);

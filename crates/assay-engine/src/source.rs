@@ -8,6 +8,8 @@ use assay_core::evidence::{CheckEvidence, Coverage, Finding};
 use assay_core::exercise::CheckKind;
 use assay_core::fault::Stop;
 use assay_core::report::Submission;
+use assay_core::toolchain::{Overrides, Toolchain};
+use assay_core::yaml;
 use assay_git::template::{Template, TemplateDiff};
 use assay_git::{
     Blame, Commit, FetchError, Fetched, History, HistoryLimits, ObjectId, ReadError, Repository, Tree,
@@ -261,9 +263,23 @@ impl Source {
         }
     }
 
-    /// `assay.yaml` at the root, if there is one.
-    pub(crate) fn overrides(&self) -> Option<Vec<u8>> {
-        self.content("assay.yaml")
+    /// The toolchain with the commands of `assay.yaml` at the root, if there is one.
+    pub(crate) fn overridden(&self, toolchain: Toolchain, is_allowed: bool) -> Result<Toolchain, Stop> {
+        let Some(bytes) = self.content("assay.yaml") else {
+            return Ok(toolchain);
+        };
+        let refused = |detail: String| Stop::BadOverride { detail };
+        if !is_allowed {
+            return Err(refused("this exercise does not allow it".into()));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".into()))?;
+        match yaml::read::<Overrides>("assay.yaml", &text) {
+            Ok(overrides) => Ok(overrides.apply(toolchain)),
+            Err(mistakes) => {
+                let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+                Err(refused(all.join("; ")))
+            }
+        }
     }
 
     /// Id of the check that remarks on history count in.

@@ -1,6 +1,6 @@
 //! Advisories in the OSV format (<https://ossf.github.io/osv-schema/>), and which packages they are about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::evidence::{Finding, Level};
 use assay_core::exercise::CategoryId;
@@ -228,10 +228,18 @@ pub fn findings(check: &str, packages: &[Package], advisories: &[Advisory]) -> R
         .filter(|advisory| advisory.withdrawn.is_none())
         .collect();
     valid.sort_by(|a, b| (std::cmp::Reverse(a.level()), &a.id).cmp(&(std::cmp::Reverse(b.level()), &b.id)));
+    // A lock file may name as many packages as it likes, so each is only held against what is about it.
+    let mut about: BTreeMap<(Ecosystem, String), Vec<&Advisory>> = BTreeMap::new();
+    for advisory in valid {
+        for package in advisory.packages() {
+            about.entry(package).or_default().push(advisory);
+        }
+    }
     let mut findings = Vec::new();
     for package in packages {
         let mut told: BTreeSet<&str> = BTreeSet::new();
-        for advisory in &valid {
+        let key = (package.ecosystem, package.name.clone());
+        for advisory in about.get(&key).into_iter().flatten() {
             let unclear = || {
                 problems.add(format!(
                     "{}: it is not clear whether it is about {} {}",

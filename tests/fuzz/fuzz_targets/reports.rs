@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use assay_core::exercise::CategoryId;
 use assay_core::toolchain::{AnalysisFormat, CoverageFormat};
-use assay_formats::{Limits, coverage, facts, findings, junit};
+use assay_formats::lock::{self, LockFormat, Package};
+use assay_formats::{Limits, advisory, coverage, facts, findings, junit};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -26,6 +27,18 @@ fuzz_target!(|bytes: &[u8]| {
         if let Ok(read) = findings::read(format, bytes, &source, &limits) {
             assert!(read.value.iter().filter_map(|finding| finding.file.as_ref()).all(|path| !path.starts_with('/')));
         }
+    }
+    let mut packages = Vec::new();
+    for format in [LockFormat::Npm, LockFormat::Requirements] {
+        if let Ok(read) = lock::read(format, "lock", bytes, &limits) {
+            packages.extend(read.value);
+        }
+    }
+    if let Ok(advisory) = advisory::read(bytes, &limits) {
+        let version = "1.0.0".to_owned();
+        let named = advisory.packages().map(|(ecosystem, name)| Package { ecosystem, name, version: version.clone(), file: "f".into(), line: None });
+        packages.extend(named);
+        drop(advisory::findings("c", &packages, &[advisory]));
     }
     if let Ok(read) = facts::read(bytes, &limits) {
         assert!(read.value.values().all(|value| value.is_finite() && *value >= 0.0));
