@@ -21,7 +21,7 @@ use crate::context::Context;
 const DEADLINE: Duration = Duration::from_secs(90);
 /// Largest record, in bytes; larger ones are noted, not read.
 const RECORD_BYTES: u64 = 4 << 20;
-/// Most records of a database: all of npm and PyPI, several times over.
+/// Most records of a database: more than all registries together have.
 const MOST_RECORDS: usize = 2_000_000;
 /// Deepest folder of a database.
 const MOST_DEPTH: usize = 8;

@@ -107,3 +107,33 @@ fn difference(before: &Report, after: &Report) -> String {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_shown_line_by_line() {
+        let sample = include_bytes!("../../../assay-report/tests/data/sample.json");
+        let before: Report = serde_json::from_slice(sample).unwrap();
+        insta::assert_snapshot!(difference(&before, &before), @"
+        total 70.90 -> 70.90
+          no line changed
+        ");
+        let mut after = before.clone();
+        after.score.total = 65.0;
+        let [tasks, sync] = after.categories[0].lines.as_mut_slice() else {
+            panic!("the sample has two lines there")
+        };
+        (tasks.max, tasks.points) = (10.0, Some(10.0));
+        sync.points = None;
+        after.categories[1].lines[0].id = "passed".into();
+        insta::assert_snapshot!(difference(&before, &after), @"
+        total 70.90 -> 65.00
+          correctness/tasks: 20.00 of 20 -> 10.00 of 10
+          correctness/sync: 4.50 of 10 -> not scored of 10
+          tests/passed: new, 2.00 of 2
+          tests/pass: gone, was 2.00 of 2
+        ");
+    }
+}
