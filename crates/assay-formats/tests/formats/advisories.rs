@@ -1,5 +1,7 @@
 //! Lock files, the order of versions, and which of them an advisory is about.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use assay_formats::lock::{self, LockFormat};
 use assay_formats::version::Ecosystem;
 use assay_formats::{Limits, advisory};
