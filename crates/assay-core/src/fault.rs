@@ -127,6 +127,15 @@ impl Stop {
         }
     }
 
+    /// What stops the checks that need the build, when this stopped the build. A fault of ours stays one: nobody knows how
+    /// they would have ended.
+    pub fn without_build(&self) -> Self {
+        match self.whose() {
+            Whose::Candidate => Self::NotBuilt,
+            Whose::Exercise | Whose::Platform => self.clone(),
+        }
+    }
+
     /// The stable name, as in JSON.
     pub fn code(&self) -> &'static str {
         match self {
@@ -232,5 +241,18 @@ fn seconds(ms: u64) -> String {
         format!("{} s", ms / 1000)
     } else {
         format!("{:.1} s", ms as f64 / 1000.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_the_build_shares_its_fault_but_not_its_verdict() {
+        let failed = Stop::BuildFailed { exit_code: 1 };
+        assert_eq!(failed.without_build(), Stop::NotBuilt);
+        let unreachable = Stop::RegistryUnreachable { detail: "r".into() };
+        assert_eq!(unreachable.without_build(), unreachable);
     }
 }

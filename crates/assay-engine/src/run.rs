@@ -368,6 +368,10 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
         }
     });
     let (((build, built), build_ms), analysed) = tokio::join!(building, Box::pin(analyse::analyse(context)));
+    let built = built.ok_or_else(|| match &build.stop {
+        Some(stop) => stop.without_build(),
+        None => Stop::NotBuilt,
+    });
     let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
     let style = analyse::style(context, &analysed);
     done.insert(CheckKind::Style, with_duration(context, style, 0));
@@ -434,17 +438,17 @@ async fn write_sources(context: &Context<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The check, or word that it was not run since nothing was built.
+/// The check, or what stopped it since nothing was built.
 async fn if_built<'a>(
     context: &'a Context<'a>,
     kind: CheckKind,
-    built: Option<&'a Built>,
+    built: Result<&'a Built, &'a Stop>,
     check: impl AsyncFnOnce(&'a Context<'a>, &'a Built) -> CheckEvidence,
 ) -> CheckEvidence {
     match (built, context.check(kind)) {
-        (Some(built), _) => Box::pin(check(context, built)).await,
-        (None, Some(check)) => stopped_check(check, Stop::NotBuilt),
-        (None, None) => CheckEvidence::new("", kind, Default::default()),
+        (Ok(built), _) => Box::pin(check(context, built)).await,
+        (Err(stop), Some(check)) => stopped_check(check, stop.clone()),
+        (Err(_), None) => CheckEvidence::new("", kind, Default::default()),
     }
 }
 

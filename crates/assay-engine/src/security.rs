@@ -25,7 +25,7 @@ const OUTPUT_BYTES: u64 = 8 << 20;
 
 pub(crate) async fn security(
     context: &Context<'_>,
-    built: Option<&Built>,
+    built: Result<&Built, &Stop>,
     analysed: &[Analysed],
 ) -> CheckEvidence {
     let Some(check) = context.check(CheckKind::Security) else {
@@ -36,8 +36,8 @@ pub(crate) async fn security(
     let auditing = audit::audit(context, &check.id);
     let probing = async {
         match built {
-            Some(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
-            None => Err(Stop::NotBuilt),
+            Ok(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
+            Err(stop) => Err(stop.clone()),
         }
     };
     let (audited, probed) = tokio::join!(auditing, probing);
