@@ -1,4 +1,7 @@
 //! A run's events, those that are stored and those to come, in order and without gaps.
+//!
+//! A task of its own looks for them. Whoever follows may rest for as long as they like between two events: no connection to
+//! the database is ever held by somebody whose client is slow, or who waits for something else meanwhile.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +12,8 @@ use assay_core::queue::RunState;
 use assay_store::StoreError;
 use assay_store::model::RunEvent;
 use futures_util::Stream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::App;
 
@@ -17,6 +21,8 @@ use crate::App;
 const TICK: Duration = Duration::from_millis(500);
 /// Events read at once.
 const BATCH: u32 = 200;
+/// Events that wait for somebody slow. The others wait in the store.
+const AHEAD: usize = 16;
 /// After how many looks that found nothing it is asked whether anything can still come.
 const PATIENCE: u32 = 20;
 
@@ -40,7 +46,7 @@ pub fn events(
     run: RunId,
     after_seq: i64,
 ) -> impl Stream<Item = Result<RunEvent, StoreError>> + Send + use<> {
-    let watch = Watch {
+    let mut watch = Watch {
         // Before the first look, so that nothing falls in between.
         changed: app.store().changed(),
         app: app.clone(),
@@ -50,11 +56,24 @@ pub fn events(
         n_looks: PATIENCE,
         is_over: false,
     };
-    futures_util::stream::unfold(watch, |mut watch| async {
-        let next = watch.next().await;
-        watch.is_over |= matches!(next, Some(Err(_)));
-        next.map(|next| (next, watch))
-    })
+    let (to, events) = mpsc::channel(AHEAD);
+    app.tasks().spawn(async move {
+        let mut shutdown = std::pin::pin!(watch.app.shutdown().clone().cancelled_owned());
+        loop {
+            let next = tokio::select! {
+                () = to.closed() => return,
+                next = watch.next() => next,
+            };
+            let Some(next) = next else { return };
+            let is_last = next.is_err();
+            tokio::select! {
+                biased;
+                sent = to.send(next) => if sent.is_err() || is_last { return },
+                () = &mut shutdown => return,
+            }
+        }
+    });
+    ReceiverStream::new(events)
 }
 
 impl Watch {

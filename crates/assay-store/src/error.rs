@@ -91,7 +91,7 @@ pub enum StoreError {
     #[error("PostgreSQL is not backed up by Assay (hint: pg_dump --format=custom)")]
     BackupElsewhere,
     /// The database did not do it.
-    #[error("the database failed")]
+    #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
 }
 
