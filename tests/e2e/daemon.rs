@@ -13,6 +13,8 @@ use crate::house::{assay, git, greeting, has_engine, overlay, workspace};
 
 /// How long the daemon may take to listen, or to end, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Most memory of the daemon while a hundred pushes come in, in KiB.
+const MOST_KIB: u64 = 100 << 10;
 
 /// A running `assay serve` with a data folder of its own. Killed when it is dropped.
 struct Daemon<'a> {
@@ -22,7 +24,7 @@ struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(data: &'a Path) -> Result<Self> {
+    fn start(data: &'a Path, settings: &[&str]) -> Result<Self> {
         let log = std::fs::File::create(data.with_extension("log"))?;
         let mut command = assay();
         command
@@ -34,6 +36,9 @@ impl<'a> Daemon<'a> {
                 "exercises.folder={}",
                 greeting().parent().unwrap().display()
             ));
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
         let child = command.stderr(log).stdin(Stdio::null()).spawn()?;
         let mut daemon = Self {
             child,
@@ -100,6 +105,14 @@ impl<'a> Daemon<'a> {
         Ok((invited, token))
     }
 
+    /// The most memory that it has had, in KiB.
+    fn peak_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = line.context("no VmHWM")?.trim().trim_end_matches("kB");
+        Ok(line.trim().parse()?)
+    }
+
     fn terminate(mut self) -> Result<(ExitStatus, String)> {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
@@ -147,7 +160,7 @@ fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
     }
     let dir = TempDir::new()?;
     let data = dir.path().join("data");
-    let daemon = Daemon::start(&data)?;
+    let daemon = Daemon::start(&data, &[])?;
     let repository = dir.path().join("clone");
     let (invited, token) = daemon.invite_and_clone("Ada", &repository)?;
     let assignment = invited["assignment"]["id"]
@@ -204,7 +217,7 @@ fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
     }
 
     // All is there after a restart, and a wrong token opens nothing.
-    let daemon = Daemon::start(&data)?;
+    let daemon = Daemon::start(&data, &[])?;
     assert_eq!(daemon.json(&["runs", "--assignment", &assignment])?, runs);
     std::fs::write(data.join("wrong.token"), "assay_wrong")?;
     let refused = assay()
@@ -218,6 +231,55 @@ fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
         &["ls-remote", &format!("{wrong}/git/{assignment}.git")],
     );
     assert!(refused.is_err());
+    Ok(())
+}
+
+#[test]
+fn none_of_a_hundred_pushes_is_lost() -> Result<()> {
+    const CANDIDATES: usize = 20;
+    const PUSHES: usize = 5;
+    let dir = TempDir::new()?;
+    let data = dir.path().join("data");
+    // Nobody carries runs out, and nobody waits for them.
+    let daemon = Daemon::start(&data, &["worker.enabled=false", "git.push_progress=1ms"])?;
+    let clones: Vec<_> = (0..CANDIDATES)
+        .map(|i| dir.path().join(format!("clone-{i}")))
+        .collect();
+    for (i, clone) in clones.iter().enumerate() {
+        daemon.invite_and_clone(&format!("Candidate {i}"), clone)?;
+    }
+    std::thread::scope(|scope| -> Result<()> {
+        let pushing: Vec<_> = clones
+            .iter()
+            .map(|clone| {
+                scope.spawn(move || -> Result<()> {
+                    for n in 0..PUSHES {
+                        let message = format!("Commit {n}");
+                        git(
+                            clone,
+                            &["commit", "--quiet", "--allow-empty", "--message", &message],
+                        )?;
+                        push(clone)?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        for thread in pushing {
+            thread.join().map_err(|_| anyhow::anyhow!("a push panicked"))??;
+        }
+        Ok(())
+    })?;
+    let runs = daemon.json(&["runs"])?;
+    let runs = runs.as_array().context("no list")?;
+    let count = |key: &str, value: &str| runs.iter().filter(|run| run[key] == value).count();
+    assert_eq!(runs.len(), CANDIDATES * PUSHES);
+    assert_eq!(count("state", "queued"), CANDIDATES);
+    assert_eq!(count("outcome", "superseded"), CANDIDATES * (PUSHES - 1));
+    let peak = daemon.peak_kib()?;
+    assert!(peak < MOST_KIB, "the daemon had {peak} KiB");
+    let (status, log) = daemon.terminate()?;
+    assert_eq!(status.code(), Some(0), "{log}");
     Ok(())
 }
 
