@@ -147,6 +147,7 @@ impl Script {
                 bytes: format!("<testsuite name=\"{}\"/>", run.id).into_bytes(),
             }],
             images: BTreeMap::new(),
+            advisories: None,
         };
         let info = RunInfo {
             id: run.id.to_string(),
