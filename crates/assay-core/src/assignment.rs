@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::exercise::SubmitOn;
 
+/// The file that tells a candidate their [`Terms`]. Hosted repositories begin with it, each with its own, so that it is part of
+/// no template and still nobody's work.
+pub const TERMS_FILE: &str = "SUBMITTING.md";
+
 /// How far an assignment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -136,7 +136,10 @@ impl CheckEvidence {
             ));
         }
         if matches!(self.kind, CheckKind::Style | CheckKind::Security) {
-            parts.push(format!("{} findings", self.findings.len()));
+            parts.push(match self.findings.len() {
+                1 => "1 finding".to_owned(),
+                n => format!("{n} findings"),
+            });
         }
         if !self.partial_stops.is_empty() {
             let names: Vec<&str> = self.partial_stops.keys().map(String::as_str).collect();

@@ -40,7 +40,8 @@ pub struct ExerciseFolder {
     pub security: Option<SecurityPlan>,
     /// Files of the hidden tests, by path below their folder.
     pub tests: BTreeMap<String, Vec<u8>>,
-    /// Files of the starter template, by track and path.
+    /// What a candidate is given to start from, by track and path: the starter template, the brief as `BRIEF.md`, and the
+    /// contract. None of it is their work.
     pub templates: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// Toolchains, by track.
     pub toolchains: BTreeMap<String, Toolchain>,
@@ -74,7 +75,14 @@ impl ExerciseFolder {
         let mut templates = BTreeMap::new();
         let mut toolchains = BTreeMap::new();
         for (track, named) in &spec.tracks {
-            templates.insert(track.clone(), reader.tree(&format!("templates/{track}")));
+            let mut given = reader.tree(&format!("templates/{track}"));
+            for (name, file) in [("BRIEF.md", "README.md"), ("openapi.yaml", "openapi.yaml")] {
+                // One that is missing is reported where it is needed.
+                if let Ok(bytes) = read_bytes(&dir.join(file)) {
+                    given.entry(name.to_owned()).or_insert(bytes);
+                }
+            }
+            templates.insert(track.clone(), given);
             if let Some(toolchain) = reader.image::<Toolchain>(&named.toolchain, "toolchain.yaml") {
                 toolchains.insert(track.clone(), toolchain);
             }

@@ -5,6 +5,8 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use assay_core::assignment::TERMS_FILE;
+
 use crate::object::ReadError;
 use crate::{Entry, Folder, FolderError, History, ObjectId, Repository, Tree, TreeError, TreeLimits};
 
@@ -118,7 +120,8 @@ pub fn owned_lines(template: &[u8], candidate: &[u8]) -> Result<Vec<RangeInclusi
 }
 
 impl Repository {
-    /// The commit that the candidate's work starts from: a root of the history that holds nothing but files of the template.
+    /// The commit that the candidate's work starts from: a root of the history that holds nothing but files of the template,
+    /// and perhaps the [`TERMS_FILE`].
     ///
     /// It is found by its content, so nobody gains anything by calling a commit of their own so.
     ///
@@ -129,7 +132,9 @@ impl Repository {
             match self.tree(root.id, TreeLimits::STANDARD) {
                 Ok(tree) => {
                     let diff = template.diff(&tree);
-                    if !diff.unchanged.is_empty() && diff.changed.is_empty() && diff.new.is_empty() {
+                    let is_given = |path: &String| path == TERMS_FILE;
+                    if !diff.unchanged.is_empty() && diff.changed.is_empty() && diff.new.iter().all(is_given)
+                    {
                         return Ok(Some(root.id));
                     }
                 }

@@ -257,8 +257,18 @@ fn the_seed_is_found_by_its_content() {
         &[],
         "Start",
     );
+    let hosted = fixture.commit(
+        fixture.tree(&[(FILE, b"README.md", given), (FILE, b"SUBMITTING.md", own)]),
+        &[],
+        "Start",
+    );
     let empty = fixture.commit(fixture.tree(&[]), &[], "Start");
-    for (root, expected) in [(seeded, Some(id(seeded))), (unseeded, None), (empty, None)] {
+    for (root, expected) in [
+        (seeded, Some(id(seeded))),
+        (unseeded, None),
+        (hosted, Some(id(hosted))),
+        (empty, None),
+    ] {
         let head = fixture.commit(fixture.tree(&[(FILE, b"a.py", own)]), &[root], "Work");
         let history = fixture.read().history(id(head), HistoryLimits::STANDARD).unwrap();
         assert_eq!(fixture.read().seed(&history, &template).unwrap(), expected);

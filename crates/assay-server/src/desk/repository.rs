@@ -1,10 +1,9 @@
 //! The hosted repository of an assignment: where it is, how it begins, how long it stays.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_core::assignment::Terms;
+use assay_core::assignment::{TERMS_FILE, Terms};
 use assay_core::id::AssignmentId;
 use assay_engine::ExerciseFolder;
 use assay_git::host;
@@ -31,24 +30,7 @@ pub(super) fn retain_until_ms(app: &App, due_at_ms: Option<i64>, created_at_ms: 
         .saturating_add(kept_ms)
 }
 
-/// What a candidate finds in it: the template, and the brief where the template has no README of its own.
-pub(super) fn files(exercise: &ExerciseFolder, track: &str) -> BTreeMap<String, Vec<u8>> {
-    let mut files = exercise.templates.get(track).cloned().unwrap_or_default();
-    let name = if files.contains_key("README.md") {
-        "BRIEF.md"
-    } else {
-        "README.md"
-    };
-    if let Ok(brief) = std::fs::read(exercise.dir.join("README.md")) {
-        files.entry(name.to_owned()).or_insert(brief);
-    }
-    if let Ok(contract) = std::fs::read(exercise.dir.join("openapi.yaml")) {
-        files.entry("openapi.yaml".to_owned()).or_insert(contract);
-    }
-    files
-}
-
-/// Makes it: the files in one commit on `main`, and a page on how to submit.
+/// Makes it: what the exercise gives for this track and a page on how to submit, in one commit on `main`.
 pub(super) async fn create(
     app: &App,
     id: &AssignmentId,
@@ -60,8 +42,8 @@ pub(super) async fn create(
     let (path, exercise, track) = (path(app, id), Arc::clone(exercise), track.to_owned());
     let how = remarks::how_to_submit(terms).into_bytes();
     let made = tokio::task::spawn_blocking(move || {
-        let mut files = files(&exercise, &track);
-        files.entry("SUBMITTING.md".to_owned()).or_insert(how);
+        let mut files = exercise.templates.get(&track).cloned().unwrap_or_default();
+        files.insert(TERMS_FILE.to_owned(), how);
         let message = format!("{}\n", exercise.spec.title);
         host::create(&path, &files, &message, now_ms / 1000)
     });
