@@ -355,6 +355,7 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             .collect();
     }
     began(context, CheckKind::Build);
+    began(context, CheckKind::Style);
     let building = timed(async {
         match bad_override {
             Some(stop) => {
@@ -367,14 +368,15 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             None => Box::pin(build::build(context)).await,
         }
     });
-    let (((build, built), build_ms), analysed) = tokio::join!(building, Box::pin(analyse::analyse(context)));
+    let analysing = timed(Box::pin(analyse::analyse(context)));
+    let (((build, built), build_ms), (analysed, analysed_ms)) = tokio::join!(building, analysing);
     let built = built.ok_or_else(|| match &build.stop {
         Some(stop) => stop.without_build(),
         None => Stop::NotBuilt,
     });
     let mut done = BTreeMap::from([(CheckKind::Build, with_duration(context, build, build_ms))]);
     let style = analyse::style(context, &analysed);
-    done.insert(CheckKind::Style, with_duration(context, style, 0));
+    done.insert(CheckKind::Style, with_duration(context, style, analysed_ms));
     drop(hold);
 
     let built = built.as_ref();
