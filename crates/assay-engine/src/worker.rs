@@ -27,7 +27,7 @@ pub use docker::Docker;
 pub use executor::{Ending, Executor, Task};
 pub use host_lock::{HostLock, HostLockError};
 pub use keep::REPORT_FILE;
-pub use sources::{Credentials, NoCredentials};
+pub use sources::Credentials;
 
 use carry::Carry;
 

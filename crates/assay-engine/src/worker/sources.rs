@@ -15,16 +15,6 @@ pub trait Credentials: Send + Sync + 'static {
     fn authorization(&self, connection: &Connection) -> Result<Option<Authorization>, String>;
 }
 
-/// For a daemon without connections to forges: nobody is told who asks.
-#[derive(Debug, Clone, Copy)]
-pub struct NoCredentials;
-
-impl Credentials for NoCredentials {
-    fn authorization(&self, _: &Connection) -> Result<Option<Authorization>, String> {
-        Ok(None)
-    }
-}
-
 /// A repository, as a fetch needs it.
 #[derive(Debug)]
 pub(super) struct Located {
