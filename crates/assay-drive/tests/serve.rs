@@ -7,7 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use assay_core::agent::{
-    Ask, ErrorKind, Exit, MAX_LINE_BYTES, Message, OutputCap, Reason, Request, Start, Stream, WhenFull,
+    Ask, Base64, ErrorKind, Exit, MAX_LINE_BYTES, Message, OutputCap, Reason, Request, Start, Stream,
+    VERSION, WhenFull,
 };
 
 struct Agent {
@@ -31,7 +32,7 @@ impl Agent {
             input,
             output: BufReader::new(output),
         };
-        assert_eq!(agent.next(), Message::Hello { version: 1 });
+        assert_eq!(agent.next(), Message::Hello { version: VERSION });
         agent
     }
 
@@ -58,6 +59,7 @@ fn shell(line: &str) -> Ask {
         env: [].into(),
         cwd: "/".to_owned(),
         stdin: Default::default(),
+        stdin_open: false,
         deadline_ms: Some(20_000),
         grace_ms: 100,
         output: OutputCap {
@@ -173,4 +175,56 @@ fn the_end_of_its_input_is_the_end_of_the_agent_and_of_what_it_started() {
         assert!(Instant::now() < give_up, "it lives on");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn input_may_stay_open_and_come_in_pieces() {
+    let mut agent = Agent::start();
+    let Ask::Start(start) = shell("read a; echo $a; read b; echo $b") else {
+        panic!("no start")
+    };
+    agent.ask(
+        1,
+        Ask::Start(Start {
+            stdin: Base64(b"one\n".to_vec()),
+            stdin_open: true,
+            ..start
+        }),
+    );
+    assert_eq!(agent.next(), Message::Started { id: 1 });
+    let output = |agent: &mut Agent| match agent.next() {
+        Message::Output { id: 1, data, .. } => String::from_utf8(data.0).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(output(&mut agent), "one\n");
+    let feed = |text: &str| Ask::Feed {
+        process: 1,
+        data: Base64(text.as_bytes().to_vec()),
+    };
+    agent.ask(2, feed("two\n"));
+    assert!(matches!(agent.next(), Message::Done { id: 2, .. }));
+    assert_eq!(output(&mut agent), "two\n");
+    assert!(matches!(
+        agent.next(),
+        Message::Exited {
+            id: 1,
+            exit: Exit { code: Some(0), .. }
+        }
+    ));
+    // It is gone, and who was started without open input takes none.
+    agent.ask(3, feed("three\n"));
+    assert!(matches!(agent.next(), Message::Failed { id: 3, .. }));
+    agent.ask(4, shell("sleep 20"));
+    assert_eq!(agent.next(), Message::Started { id: 4 });
+    agent.ask(
+        5,
+        Ask::Feed {
+            process: 4,
+            data: Base64(b"x".to_vec()),
+        },
+    );
+    let Message::Failed { id: 5, error } = agent.next() else {
+        panic!("not refused")
+    };
+    assert_eq!(error.kind, ErrorKind::BadRequest);
 }

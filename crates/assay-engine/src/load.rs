@@ -75,6 +75,7 @@ async fn run(
         plan,
         base_url,
         seed: context.seed,
+        cuts_ms: None,
     };
     let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise {
         detail: error.to_string(),
@@ -113,7 +114,7 @@ async fn run(
     match serde_json::from_str(last) {
         Ok(LoadMessage::Summary(summary)) => evidence.load = Some(*summary),
         Ok(LoadMessage::Failed(detail)) => return Err(broken(detail)),
-        Ok(LoadMessage::Progress(_)) | Err(_) => {
+        Ok(LoadMessage::Progress(_) | LoadMessage::Paused(_)) | Err(_) => {
             return Err(broken(format!(
                 "{}: {}",
                 faults::ending(&exited),

@@ -37,6 +37,7 @@ impl Command {
                 env: BTreeMap::new(),
                 cwd: "/".to_owned(),
                 stdin: Base64::default(),
+                stdin_open: false,
                 deadline_ms: None,
                 grace_ms: 2000,
                 output: OutputCap {
@@ -73,6 +74,12 @@ impl Command {
         self
     }
 
+    /// Leaves the input open after that, for [`Process::feed`].
+    pub fn stdin_open(mut self) -> Self {
+        self.start.stdin_open = true;
+        self
+    }
+
     /// When its process group is stopped.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.start.deadline_ms = Some(millis(deadline));
@@ -105,7 +112,17 @@ pub struct Process {
     agent: Agent,
     outputs: Outputs,
     exit: watch::Receiver<Option<Exit>>,
+    /// Told with every piece of output.
+    wrote: watch::Receiver<()>,
     longest: Option<Duration>,
+}
+
+/// The lines of a process's standard output, as they come.
+#[derive(Debug)]
+pub struct Lines {
+    process: Process,
+    /// Bytes of the output that were handed out.
+    n_read: usize,
 }
 
 /// How a process ended.
@@ -181,6 +198,7 @@ impl Process {
     pub(crate) async fn start(agent: &Agent, command: Command) -> Result<Self, AskError> {
         let (started, start) = oneshot::channel();
         let (exited, exit) = watch::channel(None);
+        let (writes, wrote) = watch::channel(());
         let outputs = Outputs::default();
         let cap = command.start.output;
         let room = cap
@@ -191,6 +209,7 @@ impl Process {
             started: Some(started),
             exited,
             outputs: outputs.clone(),
+            writes,
             room: [room; 2],
         };
         let longest = command.start.deadline_ms.map(|deadline| {
@@ -205,6 +224,7 @@ impl Process {
             agent: agent.clone(),
             outputs,
             exit,
+            wrote,
             longest,
         })
     }
@@ -226,6 +246,26 @@ impl Process {
                     Err(AskError::Lost(self.agent.condemn(death).await))
                 }
             },
+        }
+    }
+
+    /// Gives the process more input, which it must have been started for ([`Command::stdin_open`]); at most 256 KiB.
+    ///
+    /// # Errors
+    /// Also when the process has ended or does not read.
+    pub async fn feed(&self, bytes: Vec<u8>) -> Result<(), AskError> {
+        let feed = Ask::Feed {
+            process: self.id,
+            data: Base64(bytes),
+        };
+        self.agent.ask("feed a process", feed).await.map(drop)
+    }
+
+    /// Follows its standard output line by line, from the beginning. Only what its cap keeps as the head is seen.
+    pub fn lines(&self) -> Lines {
+        Lines {
+            process: self.clone(),
+            n_read: 0,
         }
     }
 
@@ -308,6 +348,46 @@ impl Process {
     }
 }
 
+impl Lines {
+    /// The next line, without its end; none when the output is over. A last line without an end is one, too.
+    ///
+    /// # Errors
+    /// When the container is gone or the run cancelled before.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, AskError> {
+        loop {
+            // Asked before the output is looked at: what was written before the end is there then.
+            let has_ended = !self.process.is_running();
+            self.process.wrote.mark_unchanged();
+            if let Some(line) = self.take(has_ended) {
+                return Ok(Some(line));
+            }
+            if has_ended {
+                return Ok(None);
+            }
+            let mut wrote = self.process.wrote.clone();
+            tokio::select! {
+                biased;
+                // Its sender goes with the process.
+                Ok(()) = wrote.changed() => (),
+                ended = self.process.exited() => drop(ended?),
+            }
+        }
+    }
+
+    /// The next line, if it is there.
+    fn take(&mut self, has_ended: bool) -> Option<Vec<u8>> {
+        let outputs = locked(&self.process.outputs);
+        let rest = outputs[index(Stream::Stdout)].head.get(self.n_read..)?;
+        let line = match rest.iter().position(|byte| *byte == b'\n') {
+            Some(end) => rest.get(..=end)?,
+            None if has_ended && !rest.is_empty() => rest,
+            None => return None,
+        };
+        self.n_read += line.len();
+        Some(line.strip_suffix(b"\n").unwrap_or(line).to_vec())
+    }
+}
+
 impl fmt::Debug for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
@@ -342,6 +422,7 @@ pub(crate) struct Followed {
     started: Option<oneshot::Sender<Result<(), AgentError>>>,
     exited: watch::Sender<Option<Exit>>,
     outputs: Outputs,
+    writes: watch::Sender<()>,
     room: [u64; 2],
 }
 
@@ -372,6 +453,7 @@ impl Followed {
             &mut output.tail
         };
         part.extend_from_slice(bytes);
+        self.writes.send_replace(());
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub use assay_core::agent::{
     AgentError, Copied, ErrorKind, Listener, OutputCap, Probe, Signal, Target, TreeCaps, WhenFull,
 };
 pub use cache::{CacheVolume, PruneCaches, PublishError};
-pub use command::{Command, ExitReason, Exited, Output, Process};
+pub use command::{Command, ExitReason, Exited, Lines, Output, Process};
 pub use container::{Container, ContainerSpec, Mount, StartError};
 pub use control::{ControlAsk, ControlSocket};
 pub use egress::{Egress, EgressSpec};

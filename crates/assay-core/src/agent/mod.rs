@@ -20,7 +20,7 @@ pub use self::base64::Base64;
 pub use self::lines::{LineBuffer, OverlongLine};
 
 /// The protocol's version. Both sides refuse to talk to another one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest line either side accepts, in bytes, its newline included.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
@@ -44,6 +44,13 @@ pub struct Request {
 pub enum Ask {
     /// Start a process. Answered by [`Message::Started`], [`Message::Output`] and at last [`Message::Exited`].
     Start(Start),
+    /// More input for a process that was started with [`Start::stdin_open`]. Answered when it is in line to be written.
+    Feed {
+        /// The id of the request that started it.
+        process: u64,
+        /// The bytes; at most [`MAX_CHUNK_BYTES`].
+        data: Base64,
+    },
     /// Send a signal to a process's whole group.
     Signal {
         /// The id of the request that started it.
@@ -111,6 +118,8 @@ pub struct Start {
     pub cwd: String,
     /// What the process reads on its standard input, which then ends.
     pub stdin: Base64,
+    /// Whether the input does not end then: more of it comes with [`Ask::Feed`].
+    pub stdin_open: bool,
     /// Milliseconds until the group is stopped; none = it may run for as long as the container lives.
     pub deadline_ms: Option<u64>,
     /// Milliseconds between SIGTERM and SIGKILL at the deadline or the output cap.
@@ -504,6 +513,7 @@ mod tests {
                 env: BTreeMap::from([("PORT".into(), "8080".into())]),
                 cwd: "/work".into(),
                 stdin: Base64(b"hi".to_vec()),
+                stdin_open: false,
                 deadline_ms: Some(1500),
                 grace_ms: 200,
                 output: OutputCap {
@@ -516,7 +526,7 @@ mod tests {
         let line = serde_json::to_string(&request).unwrap();
         assert_eq!(
             line,
-            r#"{"id":7,"ask":{"start":{"argv":["sh","-c","true\n"],"env":{"PORT":"8080"},"cwd":"/work","stdin":"aGk=","deadline_ms":1500,"grace_ms":200,"output":{"head_bytes":10,"tail_bytes":0,"when_full":"kill"}}}}"#
+            r#"{"id":7,"ask":{"start":{"argv":["sh","-c","true\n"],"env":{"PORT":"8080"},"cwd":"/work","stdin":"aGk=","stdin_open":false,"deadline_ms":1500,"grace_ms":200,"output":{"head_bytes":10,"tail_bytes":0,"when_full":"kill"}}}}"#
         );
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
     }
@@ -555,6 +565,7 @@ mod tests {
             env: BTreeMap::from([("JWT_SECRET".into(), "hunter2".into())]),
             cwd: String::new(),
             stdin: Base64(b"hunter2".to_vec()),
+            stdin_open: false,
             deadline_ms: None,
             grace_ms: 0,
             output: OutputCap {

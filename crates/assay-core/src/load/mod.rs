@@ -9,6 +9,7 @@ mod dice;
 mod lint;
 mod plan;
 mod schedule;
+mod session;
 mod summary;
 pub mod template;
 mod threshold;
@@ -20,6 +21,7 @@ pub use plan::{
     LoadPlan, Method, Request, Scenario, Stage, Step, Users, parse_base_url,
 };
 pub use schedule::{Arrival, Arrivals, Schedule, ScheduleError};
+pub use session::{HostAccount, LoadAsk, Paused};
 pub use summary::{
     Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadMessage, LoadProgress, LoadSummary,
     Outcome, Sender, Setup, ThresholdResult, TimeRow, Timeline, Verification,

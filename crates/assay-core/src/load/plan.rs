@@ -285,6 +285,10 @@ pub struct LoadJob {
     pub base_url: String,
     /// The seed.
     pub seed: u64,
+    /// Where the schedule is cut into windows, in milliseconds from its start, ascending. Each of them waits for a
+    /// [`LoadAsk`](super::LoadAsk). None: all is sent in one go and nothing is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuts_ms: Option<Vec<u64>>,
 }
 
 /// Where a candidate's service listens unless the exercise says otherwise.

@@ -262,11 +262,16 @@ struct Stream<'a> {
 impl<'a> Arrivals<'a> {
     /// Merges the schedules.
     pub fn of(schedules: &'a [Schedule]) -> Self {
+        Self::from_numbers(schedules, &[])
+    }
+
+    /// The same from the arrival of this number on, for each schedule; from the first one where there is no number.
+    pub fn from_numbers(schedules: &'a [Schedule], first: &[u64]) -> Self {
         let stream = |(scenario, schedule)| {
             Stream {
                 schedule,
                 scenario,
-                next: 0,
+                next: first.get(scenario).copied().unwrap_or(0),
             }
             .peekable()
         };

@@ -10,12 +10,16 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Paused;
+
 /// A line on the generator's standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMessage {
     /// Once a second.
     Progress(LoadProgress),
+    /// Of a job in windows: the users are made, or what was asked for is done.
+    Paused(Paused),
     /// The last line, when there is something to say about the service.
     Summary(Box<LoadSummary>),
     /// The last line, when the job itself is wrong or the generator broke: never the candidate's fault.

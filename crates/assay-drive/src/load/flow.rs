@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use assay_core::load::{Arrival, Dice, LoadPlan, Scenario, Schedule, ScheduleError};
 use tokio::sync::Notify;
 
-use super::pacer::Pacer;
-use super::progress::{Progress, Say};
+use super::pacer::{Pacer, Window};
+use super::progress::{Progress, Say, Tally};
 use super::record::{Fate, Place, Record};
 use super::script::Endpoint;
 use super::service::Service;
@@ -21,6 +21,8 @@ const START_DELAY: Duration = Duration::from_millis(100);
 const MAX_WAITING: usize = 65_536;
 /// The stream of random numbers of an arrival is its scenario and, in so many bits, its number.
 const NUMBER_BITS: u32 = 40;
+/// Streams of random numbers of requests outside the schedule.
+const ONLY_STREAM: u64 = 1 << 60;
 
 /// One scenario.
 #[derive(Debug)]
@@ -90,14 +92,24 @@ pub(super) struct Flow {
     pub(super) record: RefCell<Record>,
     /// Told whenever a scenario has one request less under way.
     pub(super) ended: Notify,
+    /// The next arrival, for each scenario.
+    pub(super) next: RefCell<Vec<u64>>,
+    /// Requests sent outside the schedule.
+    pub(super) extra: Cell<u64>,
 }
 
 impl Flow {
-    /// Starts the clock, sends every arrival, and waits until all of them are resolved: at most twice the time limit
-    /// after the last one.
-    pub(super) async fn run(self: &Rc<Self>, say: Say<'_>) -> io::Result<()> {
+    /// Starts the clock, sends every arrival between the two times, and waits until all of them are resolved: at most
+    /// twice the time limit after the last one.
+    pub(super) async fn run(self: &Rc<Self>, from_ns: u64, until_ns: u64, say: Say<'_>) -> io::Result<()> {
         let schedules = self.lanes.iter().map(|lane| lane.schedule.clone()).collect();
-        let mut pacer = Pacer::start(schedules, START_DELAY)?;
+        let first = self.next.borrow().clone();
+        let window = Window {
+            from_ns,
+            until_ns,
+            first,
+        };
+        let mut pacer = Pacer::start(schedules, window, START_DELAY)?;
         let start = pacer.start;
         let mut progress = Progress::of("load", say);
         loop {
@@ -127,12 +139,34 @@ impl Flow {
         Ok(())
     }
 
+    /// Sends requests of one kind, one after the other. They are in no number but the one that is returned.
+    pub(super) async fn only(&self, endpoint: &Endpoint, count: u32) -> Tally {
+        let mut tally = Tally::default();
+        for _ in 0..count {
+            let mut dice = Dice::new(self.seed, ONLY_STREAM | self.extra.get());
+            self.extra.set(self.extra.get() + 1);
+            let user = dice
+                .index(self.service.users.len())
+                .and_then(|i| self.service.users.get(i));
+            let Some(user) = user else { break };
+            tally.sent += 1;
+            match self.service.ask(endpoint, user, &mut dice, true).await {
+                (_, Fate::Ok { .. }) => tally.ok += 1,
+                _ => tally.errors += 1,
+            }
+        }
+        tally
+    }
+
     /// An arrival is due: it is sent if its scenario may have one more request under way, otherwise it waits in line.
     fn due(self: &Rc<Self>, start: Instant, arrival: Arrival) {
         let late = start
             .elapsed()
             .saturating_sub(Duration::from_nanos(arrival.at_ns));
         self.record.borrow_mut().noticed(late);
+        if let Some(next) = self.next.borrow_mut().get_mut(arrival.scenario) {
+            *next = arrival.number + 1;
+        }
         let Some(lane) = self.lanes.get(arrival.scenario) else {
             return;
         };

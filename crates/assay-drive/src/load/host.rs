@@ -1,10 +1,11 @@
-//! Whether the host was quiet: what other processes took of the generator's cores.
+//! Whether the host was quiet: what other processes took of the generator's cores, and what the host says of itself.
 //!
 //! The engine gives the generator cores of its own, apart from those of the service. Whatever else runs there is
 //! foreign to the measurement, and what disturbs these cores most likely disturbs those of the service as well.
 
 use std::time::Duration;
 
+use assay_core::load::HostAccount;
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -29,13 +30,73 @@ struct Ticks {
     all: u64,
 }
 
-/// CPU time used between two moments.
-#[derive(Debug, Clone, Copy)]
+/// CPU time used while something was measured.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct CpuUse {
     /// By this process, in milliseconds.
     pub(super) own_ms: u64,
-    /// By others on its cores, in percent of these; `None` when it has no cores of its own or the time was short.
-    pub(super) others_percent: Option<u64>,
+    elapsed: Duration,
+    /// On its cores: time in which they were busy, and all time, in ticks.
+    cores: Option<(u64, u64)>,
+}
+
+impl CpuUse {
+    /// The sum of two stretches of time.
+    pub(super) fn and(self, other: Self) -> Self {
+        let cores = match (self.cores, other.cores) {
+            (Some(one), Some(two)) => Some((one.0 + two.0, one.1 + two.1)),
+            (one, two) => one.or(two),
+        };
+        Self {
+            own_ms: self.own_ms + other.own_ms,
+            elapsed: self.elapsed + other.elapsed,
+            cores,
+        }
+    }
+
+    /// What others used of this process's cores, in percent of these; `None` when it has no cores of its own or the
+    /// time was short.
+    pub(super) fn others_percent(self) -> Option<u64> {
+        let (busy, all) = self.cores.filter(|_| self.elapsed >= SHORTEST)?;
+        let own = self.own_ms * ticks_per_second()? / 1_000;
+        (100 * busy.saturating_sub(own)).checked_div(all)
+    }
+}
+
+/// What the host says of itself now.
+pub(super) fn account() -> Option<HostAccount> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let pressure = std::fs::read_to_string("/proc/pressure/cpu").ok();
+    parse_account(&stat, pressure.as_deref(), ticks_per_second()?)
+}
+
+fn parse_account(stat: &str, pressure: Option<&str>, ticks_per_second: u64) -> Option<HostAccount> {
+    let fields = ticks(stat.lines().find_map(|line| line.strip_prefix("cpu "))?);
+    let idle = fields.get(3)?.saturating_add(*fields.get(4)?);
+    let all = fields.iter().fold(0_u64, |all, ticks| all.saturating_add(*ticks));
+    let ms = |ticks: u64| ticks.saturating_mul(1_000) / ticks_per_second.max(1);
+    // `some avg10=0.00 avg60=0.00 avg300=0.00 total=12345`, in microseconds.
+    let some = pressure.and_then(|text| text.lines().find_map(|line| line.strip_prefix("some ")));
+    let total = some.and_then(|line| {
+        line.split_whitespace()
+            .find_map(|field| field.strip_prefix("total="))
+    });
+    Some(HostAccount {
+        all_ms: ms(all),
+        busy_ms: ms(all.saturating_sub(idle)),
+        stolen_ms: ms(fields.get(7).copied().unwrap_or(0)),
+        waiting_ms: total.and_then(|us| Some(us.parse::<u64>().ok()? / 1_000)),
+    })
+}
+
+fn ticks_per_second() -> Option<u64> {
+    u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()
+}
+
+/// user nice system idle iowait irq softirq steal; what follows is in the first two already.
+fn ticks(line: &str) -> Vec<u64> {
+    let fields = line.split_whitespace().take(8);
+    fields.map_while(|ticks| ticks.parse().ok()).collect()
 }
 
 impl CpuTime {
@@ -55,19 +116,16 @@ impl CpuTime {
 
     /// What was used since then.
     pub(super) fn until(self, later: Self, elapsed: Duration) -> CpuUse {
-        let own_ms = later.own_ms.saturating_sub(self.own_ms);
-        let others = || {
+        let cores = || {
             let (before, after) = (self.cores?, later.cores?);
-            let all = after.all.checked_sub(before.all).filter(|all| *all > 0)?;
-            let busy = all.saturating_sub(after.idle.saturating_sub(before.idle));
-            let ticks_per_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
-            let own = own_ms * ticks_per_second / 1_000;
-            Some(100 * busy.saturating_sub(own) / all)
+            let all = after.all.checked_sub(before.all)?;
+            let idle = after.idle.saturating_sub(before.idle);
+            Some((all.saturating_sub(idle), all))
         };
-        let others_percent = if elapsed >= SHORTEST { others() } else { None };
         CpuUse {
-            own_ms,
-            others_percent,
+            own_ms: later.own_ms.saturating_sub(self.own_ms),
+            elapsed,
+            cores: cores(),
         }
     }
 }
@@ -89,12 +147,7 @@ fn parse(stat: &str, cores: &[usize]) -> Option<Ticks> {
         let line = stat
             .lines()
             .find_map(|line| line.strip_prefix(&format!("cpu{core} ")))?;
-        // user nice system idle iowait irq softirq steal; what follows is in the first two already.
-        let ticks: Vec<u64> = line
-            .split_whitespace()
-            .take(8)
-            .map_while(|ticks| ticks.parse().ok())
-            .collect();
+        let ticks = ticks(line);
         sum.all = ticks
             .iter()
             .fold(sum.all, |all, ticks| all.saturating_add(*ticks));
@@ -136,6 +189,29 @@ intr 1 2 3";
     }
 
     #[test]
+    fn the_host_is_read_as_a_whole() {
+        let stat = "cpu  100 0 50 800 50 0 0 20 7 0\ncpu0 1 1 1 1 1 1 1 1";
+        let pressure = "some avg10=0.00 avg60=0.10 avg300=0.20 total=1234567\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+        let account = HostAccount {
+            all_ms: 10_200,
+            busy_ms: 1_700,
+            stolen_ms: 200,
+            waiting_ms: Some(1_234),
+        };
+        assert_eq!(parse_account(stat, Some(pressure), 100), Some(account));
+        for (stat, pressure, known, waiting_ms) in [
+            (stat, None, true, None),
+            (stat, Some("what"), true, None),
+            ("cpu 1 2", Some(pressure), false, None),
+            ("", None, false, None),
+        ] {
+            let account = parse_account(stat, pressure, 100);
+            assert_eq!(account.is_some(), known, "{stat}");
+            assert_eq!(account.and_then(|account| account.waiting_ms), waiting_ms);
+        }
+    }
+
+    #[test]
     fn others_are_what_is_left_of_the_busy_time() {
         let time = |own_ms, idle, all| CpuTime {
             own_ms,
@@ -144,14 +220,20 @@ intr 1 2 3";
         let (before, after) = (time(100, 500, 1_000), time(1_100, 1_000, 2_000));
         // 10 s of one core at 100 ticks a second: half of it idle, 1 s of it our own.
         let used = before.until(after, Duration::from_secs(10));
-        assert_eq!((used.own_ms, used.others_percent), (1_000, Some(40)));
-        assert_eq!(before.until(after, Duration::from_secs(1)).others_percent, None);
+        assert_eq!((used.own_ms, used.others_percent()), (1_000, Some(40)));
+        let half = before.until(after, Duration::from_secs(3));
+        assert_eq!(half.others_percent(), None);
+        // Two short stretches are long enough together.
+        assert_eq!(half.and(half).others_percent(), Some(40));
+        assert_eq!(CpuUse::default().and(used).others_percent(), Some(40));
         let nothing_known = CpuTime {
             own_ms: 0,
             cores: None,
         };
         assert_eq!(
-            nothing_known.until(after, Duration::from_secs(10)).others_percent,
+            nothing_known
+                .until(after, Duration::from_secs(10))
+                .others_percent(),
             None
         );
     }

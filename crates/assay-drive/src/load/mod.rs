@@ -17,30 +17,35 @@ mod service;
 mod steps;
 mod users;
 
-use std::io::{Error, Read as _, Result, Write as _};
+use std::io::{BufReader, Error, Read, Result, Write as _};
+use std::sync::{Arc, Mutex};
 
 use assay_core::load::{LoadJob, LoadMessage};
+use serde::Deserialize as _;
 use tokio::task::LocalSet;
 
 /// Largest job that is read, in bytes.
 const MAX_JOB: u64 = 4 << 20;
+/// Most bytes that may be asked for after it.
+const MAX_ASKS: u64 = 1 << 20;
 
-/// Reads a [`LoadJob`] from the file, or from standard input without one, and carries it out.
+/// Reads a [`LoadJob`] from the file, or from standard input without one, and carries it out. A job in windows goes on
+/// reading standard input: one [`assay_core::load::LoadAsk`] a line.
 ///
 /// # Errors
 ///
 /// The job cannot be read or nobody reads the results. A job that makes no sense is a last line that says so, and
 /// an error too.
 pub(crate) async fn main(file: Option<&str>) -> Result<()> {
-    let mut text = String::new();
-    match file {
-        Some(path) => std::fs::File::open(path)?
-            .take(MAX_JOB)
-            .read_to_string(&mut text)?,
-        None => std::io::stdin().take(MAX_JOB).read_to_string(&mut text)?,
+    let mut input = BufReader::new(std::io::stdin());
+    let job = match file {
+        Some(path) => read_job(BufReader::new(std::fs::File::open(path)?)),
+        // One value and no byte more: what follows is asked for later.
+        None => read_job(&mut input),
     };
-    let outcome = match serde_json::from_str::<LoadJob>(&text) {
-        Ok(job) => LocalSet::new().run_until(run::run(&job, &say)).await,
+    let asks: run::Asks = Arc::new(Mutex::new(input.take(MAX_ASKS)));
+    let outcome = match job {
+        Ok(job) => LocalSet::new().run_until(run::run(&job, &asks, &say)).await,
         Err(error) => Err(run::RunError::Job(error.to_string())),
     };
     match outcome {
@@ -50,6 +55,10 @@ pub(crate) async fn main(file: Option<&str>) -> Result<()> {
             Err(Error::other(error))
         }
     }
+}
+
+fn read_job(input: impl Read) -> serde_json::Result<LoadJob> {
+    LoadJob::deserialize(&mut serde_json::Deserializer::from_reader(input.take(MAX_JOB)))
 }
 
 /// Writes one line.

@@ -17,33 +17,49 @@ use tokio::sync::mpsc;
 /// that, since latency counts from the intended time.
 const BACKLOG: usize = 1024;
 
+/// A part of the schedules.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Window {
+    /// Where it begins, in nanoseconds from the start of the schedules.
+    pub(super) from_ns: u64,
+    /// Where it ends; an arrival at this very moment belongs to the next one.
+    pub(super) until_ns: u64,
+    /// The first arrival in it, for each schedule.
+    pub(super) first: Vec<u64>,
+}
+
 /// A running pacer.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    /// When the clock starts: arrivals are relative to it.
+    /// When the clock starts, or would have started without a pause: arrivals are relative to it.
     pub(super) start: Instant,
     arrivals: mpsc::Receiver<Arrival>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Pacer {
-    /// Starts the clock, after a little while.
+    /// Starts the clock, after a little while, at the window's beginning.
     ///
     /// # Errors
     ///
     /// The clock cannot be read or no thread can be started.
-    pub(super) fn start(schedules: Vec<Schedule>, delay: Duration) -> std::io::Result<Self> {
+    pub(super) fn start(schedules: Vec<Schedule>, window: Window, delay: Duration) -> std::io::Result<Self> {
         let (sender, arrivals) = mpsc::channel(BACKLOG);
-        let start = Instant::now() + delay;
+        let first = Instant::now() + delay;
+        let start = first
+            .checked_sub(Duration::from_nanos(window.from_ns))
+            .ok_or_else(|| std::io::Error::other("the clock does not go back as far as the schedule"))?;
         let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
         let start_ns = ClockId::CLOCK_MONOTONIC
             .now()?
             .num_nanoseconds()
-            .saturating_add(delay_ns);
+            .saturating_add(delay_ns)
+            .saturating_sub(i64::try_from(window.from_ns).unwrap_or(i64::MAX));
         let pace = move || {
             // Without it the kernel may be 50 µs late to save energy.
             let _ = set_timerslack(1);
-            for arrival in Arrivals::of(&schedules) {
+            let arrivals = Arrivals::from_numbers(&schedules, &window.first);
+            for arrival in arrivals.take_while(|arrival| arrival.at_ns < window.until_ns) {
                 let at_ns = i64::try_from(arrival.at_ns).unwrap_or(i64::MAX);
                 sleep_until(start_ns.saturating_add(at_ns));
                 if sender.blocking_send(arrival).is_err() {

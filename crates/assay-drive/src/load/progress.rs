@@ -17,6 +17,17 @@ pub(super) struct Tally {
     pub(super) errors: u64,
 }
 
+impl Tally {
+    /// What has been added since.
+    pub(super) const fn since(self, earlier: Self) -> Self {
+        Self {
+            sent: self.sent.saturating_sub(earlier.sent),
+            ok: self.ok.saturating_sub(earlier.ok),
+            errors: self.errors.saturating_sub(earlier.errors),
+        }
+    }
+}
+
 /// The lines of one phase.
 pub(super) struct Progress<'a> {
     phase: &'static str,

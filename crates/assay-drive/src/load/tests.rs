@@ -3,7 +3,7 @@
 mod truth;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use assay_core::load::{ErrorKind, Latency, LoadJob, LoadMessage, LoadSummary, Schedule};
@@ -18,19 +18,25 @@ fn measure(service: &Service, plan: &str) -> LoadSummary {
         plan,
         base_url: service.base_url(),
         seed: 7,
+        cuts_ms: None,
     };
+    carry_out(&job, "", &|_| Ok(())).unwrap()
+}
+
+/// Carries out a job; what is asked for stands there from the beginning.
+fn carry_out(job: &LoadJob, asks: &str, say: super::progress::Say<'_>) -> Result<LoadSummary, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let say = |_: &LoadMessage| Ok(());
+    let asks: super::run::Asks = Arc::new(Mutex::new(std::io::Cursor::new(asks.to_owned())));
     let summary = runtime
-        .block_on(LocalSet::new().run_until(super::run::run(&job, &say)))
-        .unwrap();
+        .block_on(LocalSet::new().run_until(super::run::run(job, &asks, say)))
+        .map_err(|error| error.to_string())?;
     assert!(summary.adds_up(), "{summary:#?}");
     let line = serde_json::to_string(&summary).unwrap();
     assert_eq!(serde_json::from_str::<LoadSummary>(&line).unwrap(), summary);
-    summary
+    Ok(summary)
 }
 
 /// A plan with one user and one request, `GET /`, at a constant rate.
@@ -403,4 +409,79 @@ fn the_histogram_can_be_read_by_anyone() {
         50
     );
     assert_eq!(summary.total.latency.p999_us, None);
+}
+
+#[test]
+fn a_job_in_windows_waits_for_a_word_before_each() {
+    let service = Service::start(|_: &Request, _| Reply::json(200, "{}"));
+    let plan = constant(100, "300ms", "", "");
+    let job = LoadJob {
+        plan: assay_core::yaml::read("load.yaml", &plan).unwrap(),
+        base_url: service.base_url(),
+        seed: 7,
+        cuts_ms: Some(vec![100, 150]),
+    };
+    let led = |asks: &str| {
+        let pauses = Mutex::new(Vec::new());
+        let outcome = carry_out(&job, asks, &|message| {
+            if let LoadMessage::Paused(paused) = message {
+                assert_eq!(paused.sent, paused.ok + paused.errors);
+                pauses.lock().unwrap().push(paused.sent);
+            }
+            Ok(())
+        });
+        (
+            pauses.into_inner().unwrap(),
+            outcome.map(|summary| summary.total.counts.ok),
+        )
+    };
+    // The pause after the set-up, then one after each window; requests of one kind are in none of the numbers.
+    let in_turns = r#"
+{"window":0}
+{"window":1}
+{"only":{"request":"get","count":4}}
+{"window":2}
+"finish""#;
+    assert_eq!(led(in_turns), (vec![0, 10, 5, 4, 15], Ok(30)));
+    // The end of the input is the end of the job: what was not asked for was not sent.
+    assert_eq!(led(r#"{"window":0}"#), (vec![0, 10], Ok(10)));
+    for (wrong, why) in [
+        (r#"{"window":1}"#, "window 1 of 3, not 0"),
+        (
+            r#"{"only":{"request":"put","count":1}}"#,
+            "there is no request `put`",
+        ),
+        (r#""dance""#, "unknown variant `dance`"),
+    ] {
+        let error = led(wrong).1.unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn what_is_intended_does_not_depend_on_the_windows() {
+    let plan = constant(200, "500ms", "", "");
+    let lateness = |cuts_ms| {
+        let service = Service::start(|_: &Request, _| Reply::json(200, "{}"));
+        let job = LoadJob {
+            plan: assay_core::yaml::read("load.yaml", &plan).unwrap(),
+            base_url: service.base_url(),
+            seed: 7,
+            cuts_ms,
+        };
+        let asks = (0..3)
+            .map(|i| format!("{{\"window\":{i}}}\n"))
+            .collect::<String>();
+        carry_out(&job, &asks, &|_| Ok(())).unwrap()
+    };
+    let (whole, cut) = (lateness(None), lateness(Some(vec![200, 400])));
+    assert_eq!(cut.total.counts, whole.total.counts);
+    // A pause is in no latency and stretches no time.
+    assert!(
+        cut.elapsed_ms.abs_diff(whole.elapsed_ms) < 200,
+        "{} {}",
+        cut.elapsed_ms,
+        whole.elapsed_ms
+    );
+    assert!(cut.total.latency.p50_us < 100_000, "{:?}", cut.total.latency);
 }

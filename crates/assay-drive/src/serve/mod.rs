@@ -129,6 +129,7 @@ impl Agent {
                 Ok(()) => return,
                 Err(error) => Err(error),
             },
+            Ask::Feed { process, data } => self.processes.feed(process, data),
             Ask::Signal { process, signal } => self.processes.signal(process, signal),
             Ask::Stop { process, grace_ms } => self.processes.stop(process, grace_ms),
             Ask::Write(write) => files::write(&write),

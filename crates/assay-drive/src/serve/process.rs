@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use assay_core::agent::{
-    AgentError, Answer, ErrorKind, Exit, Message, OutputCap, Reason, Signal, Start, Stream,
+    AgentError, Answer, Base64, ErrorKind, Exit, Message, OutputCap, Reason, Signal, Start, Stream,
 };
 use nix::sys::signal::{kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -26,6 +26,9 @@ use super::{Outbox, cgroup, failure, io_failure};
 
 /// Processes that may run at once.
 const MAX_PROCESSES: usize = 64;
+
+/// Pieces of input that may wait for a process to read them.
+const MAX_INPUT_WAITING: usize = 16;
 
 /// How long output may still come after the leader ended. A process that left the group can hold the stream open.
 const DRAIN: Duration = Duration::from_millis(250);
@@ -54,6 +57,8 @@ struct Table {
 struct Handle {
     group: Pid,
     stop: mpsc::Sender<Duration>,
+    /// Where more input goes, while it is open.
+    input: Option<mpsc::Sender<Vec<u8>>>,
 }
 
 impl Processes {
@@ -93,7 +98,9 @@ impl Processes {
         let (ended, end) = oneshot::channel();
         let (stop, stops) = mpsc::channel(4);
         table.waiting.insert(group, ended);
-        table.running.insert(id, Handle { group, stop });
+        let (input, more) = mpsc::channel(MAX_INPUT_WAITING);
+        let input = start.stdin_open.then_some(input);
+        table.running.insert(id, Handle { group, stop, input });
         let supervisor = Supervisor {
             id,
             group,
@@ -107,7 +114,7 @@ impl Processes {
             outbox: self.outbox.clone(),
         };
         if let Some(stdin) = stdin {
-            tokio::task::spawn_local(feed(stdin, start.stdin.0));
+            tokio::task::spawn_local(feed(stdin, start.stdin.0, more));
         }
         let processes = Rc::clone(&self.table);
         tokio::task::spawn_local(async move {
@@ -115,6 +122,22 @@ impl Processes {
             processes.borrow_mut().running.remove(&id);
         });
         Ok(())
+    }
+
+    /// Gives a process more input.
+    pub(super) fn feed(&self, process: u64, data: Base64) -> Result<Answer, AgentError> {
+        let table = self.table.borrow();
+        let handle = table.running.get(&process).ok_or_else(|| unknown(process))?;
+        let closed = || failure(ErrorKind::BadRequest, format!("process {process} takes no input"));
+        let input = handle.input.as_ref().ok_or_else(closed)?;
+        input.try_send(data.0).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => closed(),
+            mpsc::error::TrySendError::Full(_) => failure(
+                ErrorKind::Full,
+                format!("process {process} does not read its input"),
+            ),
+        })?;
+        Ok(Answer::Nothing)
     }
 
     /// Sends a signal to the group of a process.
@@ -233,7 +256,7 @@ fn spawn(start: &Start) -> Result<(Pid, Option<pipe::Sender>, Streams), AgentErr
         return Err(failure(ErrorKind::BadRequest, "no program is named"));
     };
     let what = format!("start {program:?} in {:?}", start.cwd);
-    let stdin = if start.stdin.0.is_empty() {
+    let stdin = if start.stdin.0.is_empty() && !start.stdin_open {
         Stdio::null()
     } else {
         Stdio::piped()
@@ -276,9 +299,15 @@ fn pipes(child: &mut Child) -> io::Result<(Option<pipe::Sender>, Streams)> {
     Ok((stdin, [(Stream::Stdout, stdout), (Stream::Stderr, stderr)]))
 }
 
-async fn feed(mut stdin: pipe::Sender, bytes: Vec<u8>) {
-    // A process need not read its input.
-    drop(stdin.write_all(&bytes).await);
+async fn feed(mut stdin: pipe::Sender, bytes: Vec<u8>, mut more: mpsc::Receiver<Vec<u8>>) {
+    let mut next = Some(bytes);
+    while let Some(bytes) = next {
+        // A process need not read its input.
+        if stdin.write_all(&bytes).await.is_err() {
+            return;
+        }
+        next = more.recv().await;
+    }
 }
 
 /// Follows one process from its start to the end of its output.

@@ -223,3 +223,29 @@ async fn a_request_through_the_control_socket_waits_for_its_answer() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_conversation_with_a_process_goes_line_by_line() {
+    with_bench(async |bench| {
+        let container = bench.container().await;
+        let command = Command::shell(
+            "while read line; do echo \"you said $line\"; [ $line = bye ] && break; done; printf end",
+        )
+        .stdin(b"hello\n".to_vec())
+        .stdin_open()
+        .deadline(Duration::from_secs(20));
+        let process = container.spawn(command).await.unwrap();
+        let mut lines = process.lines();
+        assert_eq!(lines.next().await.unwrap().unwrap(), b"you said hello");
+        process.feed(b"again\nbye\n".to_vec()).await.unwrap();
+        assert_eq!(lines.next().await.unwrap().unwrap(), b"you said again");
+        assert_eq!(lines.next().await.unwrap().unwrap(), b"you said bye");
+        assert_eq!(lines.next().await.unwrap().unwrap(), b"end");
+        assert_eq!(lines.next().await.unwrap(), None);
+        assert!(process.exited().await.unwrap().success());
+        assert!(process.feed(b"x\n".to_vec()).await.is_err());
+        // From the beginning again, for whoever comes later.
+        assert_eq!(process.lines().next().await.unwrap().unwrap(), b"you said hello");
+    })
+    .await;
+}
