@@ -103,7 +103,7 @@ impl Script {
                 () = cancel.cancelled() => return Ending::Cancelled,
                 () = tokio::time::sleep(time) => (),
             }
-            let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+            let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
             evidence.duration_ms = time.as_millis() as u64;
             if check.kind == CheckKind::Integration {
                 evidence.tests = tests(run.seed);

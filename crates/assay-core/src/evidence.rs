@@ -11,6 +11,7 @@ use crate::exercise::{CategoryId, CheckKind, Visibility};
 use crate::fault::{Stop, Whose};
 use crate::load::LoadSummary;
 use crate::report::CheckStatus;
+use crate::rigour::{Bug, BugOutcome};
 
 /// All that is known of one submission after its checks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct CheckEvidence {
     pub coverage: Option<Coverage>,
     /// The load measurement, where the check makes one.
     pub load: Option<LoadSummary>,
+    /// Seeded bugs that the candidate's tests had to catch, in the exercise's order.
+    #[serde(default)]
+    pub bugs: Vec<Bug>,
     /// Named numbers, such as `docstrings.documented`. Always finite and not negative.
     pub facts: BTreeMap<String, f64>,
     /// Excerpts of logs, for people.
@@ -81,6 +85,7 @@ impl CheckEvidence {
             findings: Vec::new(),
             coverage: None,
             load: None,
+            bugs: Vec::new(),
             facts: BTreeMap::new(),
             logs: Vec::new(),
             notes: Vec::new(),
@@ -96,7 +101,11 @@ impl CheckEvidence {
             || self
                 .load
                 .as_ref()
-                .is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok));
+                .is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok))
+            || self
+                .bugs
+                .iter()
+                .any(|bug| bug.outcome != BugOutcome::Caught && !self.partial_stops.contains_key(&bug.id));
         match self.stop.as_ref().map(Stop::whose) {
             Some(Whose::Candidate) => CheckStatus::Failed,
             Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,
@@ -104,6 +113,12 @@ impl CheckEvidence {
             None if speaks_against => CheckStatus::Failed,
             None => CheckStatus::Passed,
         }
+    }
+
+    /// Seeded bugs caught, seeded bugs there are.
+    pub fn bug_counts(&self) -> (usize, usize) {
+        let is_caught = |bug: &&Bug| bug.outcome == BugOutcome::Caught;
+        (self.bugs.iter().filter(is_caught).count(), self.bugs.len())
     }
 
     /// What came of it, in a few words.
@@ -134,6 +149,10 @@ impl CheckEvidence {
                 load.total.counts.failed(),
                 load.total.counts.scheduled
             ));
+        }
+        if !self.bugs.is_empty() {
+            let (n_caught, n_bugs) = self.bug_counts();
+            parts.push(format!("{n_caught} of {n_bugs} seeded bugs caught"));
         }
         if matches!(self.kind, CheckKind::Style | CheckKind::Security) {
             parts.push(match self.findings.len() {

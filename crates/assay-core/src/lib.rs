@@ -20,4 +20,5 @@ pub mod event;
 pub mod evidence;
 pub mod fault;
 pub mod report;
+pub mod rigour;
 pub mod scoring;

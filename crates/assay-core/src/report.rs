@@ -9,6 +9,7 @@ use crate::evidence::{CheckEvidence, Evidence, FileCoverage, Finding, LogExcerpt
 use crate::exercise::{CheckKind, Visibility};
 use crate::fault::Fault;
 use crate::load::LoadSummary;
+use crate::rigour::{Bug, BugOutcome};
 use crate::scoring::{CategoryScore, Score, Scorecard};
 
 pub mod candidate;
@@ -39,6 +40,9 @@ pub struct Report {
     pub coverage: Option<CoverageReport>,
     /// The load measurement, where one was made.
     pub load: Option<LoadSummary>,
+    /// Seeded bugs that the candidate's black-box tests had to catch, where the exercise has some.
+    #[serde(default)]
+    pub bugs: Vec<Bug>,
     /// All findings, worst first.
     pub findings: Vec<Finding>,
     /// What the result rests on: digests by name of images, evidence and program.
@@ -187,7 +191,7 @@ impl Report {
         let tests = evidence.checks.iter().flat_map(|check| {
             check.tests.iter().map(|test| TestReport {
                 check: check.id.clone(),
-                self_reported: check.kind == CheckKind::Unit,
+                self_reported: check.kind.is_self_reported(),
                 test: test.clone(),
             })
         });
@@ -215,9 +219,20 @@ impl Report {
                 .find_map(|check| check.coverage.as_ref())
                 .map(coverage_report),
             load: evidence.checks.iter().find_map(|check| check.load.clone()),
+            bugs: evidence
+                .checks
+                .iter()
+                .flat_map(|check| check.bugs.clone())
+                .collect(),
             findings,
             digests,
         }
+    }
+
+    /// Seeded bugs caught, seeded bugs there are.
+    pub fn bug_counts(&self) -> (usize, usize) {
+        let is_caught = |bug: &&Bug| bug.outcome == BugOutcome::Caught;
+        (self.bugs.iter().filter(is_caught).count(), self.bugs.len())
     }
 
     /// Whether something was not scored that is not the candidate's fault.

@@ -153,7 +153,7 @@ fn score_line(rule: &LineRule, scale: Option<&(f64, String)>, evidence: &Evidenc
     let self_reported = used
         .iter()
         .filter_map(|id| evidence.check(id))
-        .any(|check| check.kind == crate::exercise::CheckKind::Unit);
+        .any(|check| check.kind.is_self_reported());
     Line {
         id: rule.id.clone(),
         title: rule.title.clone(),
@@ -180,6 +180,8 @@ fn verdict(rule: &LineRule, evidence: &Evidence) -> Verdict {
         of_check(&rule.check, evidence, |check| rules::latency(rule, check))
     } else if let Some(rule) = &rule.errors {
         of_check(&rule.check, evidence, |check| rules::errors(rule, check))
+    } else if let Some(rule) = &rule.bugs {
+        of_check(&rule.check, evidence, rules::bugs)
     } else {
         Verdict::NotScored("The exercise gives no rule for this line.".into())
     }

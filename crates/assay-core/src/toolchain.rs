@@ -38,6 +38,9 @@ pub struct Toolchain {
     /// How the candidate's own tests run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestCommand>,
+    /// How the candidate's black-box tests run, against a service at `BASE_URL`; without coverage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blackbox: Option<TestCommand>,
     /// Tools over /src (read-only); they never run candidate code.
     #[serde(default)]
     pub analyses: Vec<Analysis>,
@@ -201,6 +204,9 @@ pub struct Overrides {
     /// Test command; it writes its reports where the toolchain's would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// Command of the black-box tests; it writes its report where the toolchain's would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blackbox: Option<String>,
 }
 
 impl Overrides {
@@ -210,6 +216,9 @@ impl Overrides {
         toolchain.start = self.start.clone().or(toolchain.start);
         if let (Some(command), Some(test)) = (&self.test, &mut toolchain.test) {
             test.command.clone_from(command);
+        }
+        if let (Some(command), Some(blackbox)) = (&self.blackbox, &mut toolchain.blackbox) {
+            blackbox.command.clone_from(command);
         }
         toolchain
     }
@@ -221,6 +230,7 @@ impl Lint for Overrides {
             ("build", &self.build),
             ("start", &self.start),
             ("test", &self.test),
+            ("blackbox", &self.blackbox),
         ]
         .into_iter()
         .filter(|(_, command)| command.as_ref().is_some_and(|text| text.trim().is_empty()))
@@ -261,6 +271,16 @@ impl Lint for Toolchain {
                     .as_ref()
                     .map(|file| ("test.coverage.path".into(), file.path.as_str())),
             );
+        }
+        if let Some(blackbox) = &self.blackbox {
+            outputs.push(("blackbox.junit".into(), &blackbox.junit));
+            if blackbox.coverage.is_some() {
+                problems.push(Problem::new(
+                    "blackbox.coverage",
+                    "cannot be measured",
+                    "remove it: the service that is tested is not the candidate's",
+                ));
+            }
         }
         for (i, analysis) in self.analyses.iter().enumerate() {
             outputs.push((format!("analyses[{i}].output"), &analysis.output));

@@ -50,7 +50,7 @@ pub(crate) fn style(context: &Context<'_>, analysed: &[Analysed]) -> CheckEviden
     let Some(check) = context.check(Source::REMARKS) else {
         return CheckEvidence::new("style", CheckKind::Style, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     hand_over(analysed, &mut evidence);
     context.source.remarks(&mut evidence);
     evidence

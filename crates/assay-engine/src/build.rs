@@ -5,7 +5,8 @@ use std::time::Duration;
 use assay_core::evidence::{CheckEvidence, LogExcerpt};
 use assay_core::exercise::CheckKind;
 use assay_core::fault::Stop;
-use assay_core::toolchain::Dependencies;
+use assay_core::toolchain::{Dependencies, Toolchain};
+use assay_git::solution::Files;
 use assay_sandbox::{
     CacheVolume, Command, Container, Content, Egress, EgressSpec, Exited, Mount, Pod, Tmpfs, TreeCaps,
     TreeEntry, VolumeSpec, egress::Contact,
@@ -35,7 +36,7 @@ pub(crate) async fn build(context: &Context<'_>) -> (CheckEvidence, Option<Built
             None,
         );
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     let result = context::within(check, run(context, &check.id, &check.registries, &mut evidence)).await;
     match result {
         Ok(built) => (evidence, Some(built)),
@@ -52,10 +53,13 @@ async fn run(
     registries: &[String],
     evidence: &mut CheckEvidence,
 ) -> Result<Built, Stop> {
-    let deps = match &context.toolchain.dependencies {
-        Some(dependencies) => install(context, id, dependencies, registries, evidence).await?,
-        None => None,
+    let wanted = Installation {
+        toolchain: &context.toolchain,
+        image: &context.toolchain_image,
+        content: &|name| context.source.content(name),
+        volume: "deps",
     };
+    let deps = install(context, id, wanted, registries, evidence).await?;
     let built = Built { deps };
     context.events.doing(id, "building");
     let pod = context.pod().await?;
@@ -101,18 +105,59 @@ async fn run(
     Ok(built)
 }
 
+/// Writes a tree to the working directory of a container and builds it there.
+pub(crate) async fn in_place(
+    context: &Context<'_>,
+    container: &Container,
+    files: &Files,
+    command: Option<&str>,
+) -> Result<(), Stop> {
+    let role = role(context);
+    let entries = files.iter().map(|(path, file)| TreeEntry {
+        path: path.clone(),
+        content: Content::File {
+            bytes: file.content.clone(),
+            executable: file.executable,
+        },
+    });
+    let written = container.write_tree(WORK, stream::iter(entries)).await;
+    written.map_err(|error| role.ask(&error))?;
+    let Some(command) = command else { return Ok(()) };
+    let exited = shell(context, container, role, command, deadline(context)).await?;
+    match exited.code {
+        Some(0) => Ok(()),
+        code => Err(Stop::BuildFailed {
+            exit_code: code.map_or(-1, i64::from),
+        }),
+    }
+}
+
+/// Whose dependencies are installed.
+pub(crate) struct Installation<'a> {
+    pub(crate) toolchain: &'a Toolchain,
+    /// Name of the toolchain's image.
+    pub(crate) image: &'a str,
+    /// Content of a file at the tree's root.
+    pub(crate) content: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
+    /// Name of the volume that they are installed into, unique in the run.
+    pub(crate) volume: &'a str,
+}
+
 /// Installs what the manifests name, unless a volume made from the very same inputs is there already.
-async fn install(
+pub(crate) async fn install(
     context: &Context<'_>,
     id: &str,
-    dependencies: &Dependencies,
+    wanted: Installation<'_>,
     registries: &[String],
     evidence: &mut CheckEvidence,
 ) -> Result<Option<CacheVolume>, Stop> {
+    let Some(dependencies) = &wanted.toolchain.dependencies else {
+        return Ok(None);
+    };
     let manifests: Vec<(String, Vec<u8>)> = dependencies
         .manifests
         .iter()
-        .filter_map(|name| Some((name.clone(), context.source.content(name)?)))
+        .filter_map(|name| Some((name.clone(), (wanted.content)(name)?)))
         .collect();
     if manifests.is_empty() {
         evidence.notes.push(format!(
@@ -121,7 +166,7 @@ async fn install(
         ));
         return Ok(None);
     }
-    let image = context.image(&context.toolchain_image)?;
+    let image = context.image(wanted.image)?;
     let key = cache_key(&image.id, dependencies, &manifests);
     let cached = context.engine.cached(&key).await;
     if let Some(volume) = cached.map_err(|error| faults::engine(&error))? {
@@ -135,13 +180,13 @@ async fn install(
     let volumes = context
         .run
         .volumes(&[VolumeSpec {
-            name: "deps".into(),
+            name: wanted.volume.to_owned(),
             bytes: DEPS_BYTES,
             inodes: DEPS_INODES,
         }])
         .await
         .map_err(|error| faults::start(&error))?;
-    let volume = context::volume(&volumes, "deps")?;
+    let volume = context::volume(&volumes, wanted.volume)?;
     let egress = open_egress(context, registries)?;
     let pod = match &egress {
         Some(egress) => context
@@ -152,7 +197,7 @@ async fn install(
         None => context.pod().await?,
     };
     let mut spec = context::container_spec("dependencies", image, context.limits(CheckKind::Build));
-    spec.env = context.toolchain.env.clone();
+    spec.env = wanted.toolchain.env.clone();
     spec.mounts = vec![Mount::writable(&volume, DEPS)];
     spec.tmpfs = vec![Tmpfs {
         path: WORK.into(),

@@ -205,6 +205,16 @@ pub(crate) fn out_tmpfs() -> Tmpfs {
     }
 }
 
+/// A writable place for a tree at [`WORK`].
+pub(crate) fn work_tmpfs() -> Tmpfs {
+    Tmpfs {
+        path: WORK.into(),
+        bytes: WORK_BYTES,
+        inodes: 2 * TREE_INODES,
+        exec: true,
+    }
+}
+
 /// Mounts of the built tree and its dependencies, read-only.
 pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) -> Vec<Mount> {
     let work = Mount::read_only(&context.work, work_at);

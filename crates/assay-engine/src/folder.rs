@@ -11,6 +11,8 @@ use assay_core::yaml::{self, Lint, Mistake};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::seeded::{self, Seeded};
+
 /// Image with the tools that read code of every language.
 pub const SCAN_IMAGE: &str = "scan";
 /// Image that runs an exercise's hidden tests.
@@ -30,7 +32,7 @@ pub struct ExerciseFolder {
     pub dir: PathBuf,
     /// `exercise.yaml`.
     pub spec: Exercise,
-    /// SHA-256 over all that grades depend on: everything but `solutions/`.
+    /// SHA-256 over all that grades depend on: everything but `solutions/`, of which only a reference that has seeded bugs.
     pub digest: String,
     /// The contract, `openapi.yaml`, if there is one.
     pub contract: Option<serde_json::Value>,
@@ -43,6 +45,8 @@ pub struct ExerciseFolder {
     /// What a candidate is given to start from, by track and path: the starter template, the brief as `BRIEF.md`, and the
     /// contract. None of it is their work.
     pub templates: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// The reference service with its seeded bugs, if a check names some.
+    pub seeded: Option<Seeded>,
     /// Toolchains, by track.
     pub toolchains: BTreeMap<String, Toolchain>,
     /// The tools that read code of every language.
@@ -87,6 +91,10 @@ impl ExerciseFolder {
                 toolchains.insert(track.clone(), toolchain);
             }
         }
+        let seeded = reader.seeded(&spec);
+        if seeded.is_some() {
+            reader.need_blackbox(&toolchains);
+        }
         let scanner = reader.image::<Toolchain>(SCAN_IMAGE, "toolchain.yaml");
         let services: Vec<Service> = spec
             .services
@@ -101,7 +109,7 @@ impl ExerciseFolder {
                 hint,
             ));
         }
-        let digest = reader.digest();
+        let digest = reader.digest(seeded.as_ref());
         match scanner {
             Some(scanner) if reader.mistakes.is_empty() => Ok(Self {
                 dir: dir.to_owned(),
@@ -112,6 +120,7 @@ impl ExerciseFolder {
                 security,
                 tests,
                 templates,
+                seeded,
                 toolchains,
                 scanner,
                 services,
@@ -127,11 +136,13 @@ impl ExerciseFolder {
 
     /// Names of all images that a run of this track needs.
     pub fn images(&self, track: &str) -> Vec<String> {
-        let toolchain = self.spec.tracks.get(track).map(|track| track.toolchain.clone());
+        let reference = self.seeded.as_ref().map(|seeded| seeded.track.as_str());
+        let toolchains = [Some(track), reference].into_iter().flatten();
+        let toolchains = toolchains.filter_map(|track| self.spec.tracks.get(track));
         let fixed = [DRIVE_IMAGE, SCAN_IMAGE, TESTS_IMAGE].map(str::to_owned);
         fixed
             .into_iter()
-            .chain(toolchain)
+            .chain(toolchains.map(|track| track.toolchain.clone()))
             .chain(self.spec.services.iter().cloned())
             .collect()
     }
@@ -176,6 +187,31 @@ impl Reader<'_> {
             .unwrap_or_default()
     }
 
+    fn seeded(&mut self, spec: &Exercise) -> Option<Seeded> {
+        let check = spec.checks.iter().find(|check| check.kind == CheckKind::Rigour)?;
+        let tracks: Vec<&str> = spec.tracks.keys().map(String::as_str).collect();
+        match seeded::read(self.dir, check.bugs.as_deref()?, &tracks) {
+            Ok(seeded) => Some(seeded),
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes);
+                None
+            }
+        }
+    }
+
+    /// Where there are seeded bugs, candidates of every track need a way to catch them.
+    fn need_blackbox(&mut self, toolchains: &BTreeMap<String, Toolchain>) {
+        for toolchain in toolchains
+            .values()
+            .filter(|toolchain| toolchain.blackbox.is_none())
+        {
+            let path = self.images.join(&toolchain.name).join("toolchain.yaml");
+            let hint = "a check of kind rigour needs one: give blackbox a command and its exit codes";
+            let what = "has no command for black-box tests";
+            self.mistakes.push(Mistake::of_file(&shown(&path), what, hint));
+        }
+    }
+
     fn image<T: DeserializeOwned + Lint>(&mut self, name: &str, file: &str) -> Option<T> {
         read_yaml(&self.images.join(name).join(file), &mut self.mistakes)
     }
@@ -211,9 +247,15 @@ impl Reader<'_> {
         files
     }
 
-    fn digest(&mut self) -> String {
+    fn digest(&mut self, seeded: Option<&Seeded>) -> String {
         let mut hash = Sha256::new();
         let solutions = self.dir.join("solutions");
+        for (path, file) in seeded.iter().flat_map(|seeded| &seeded.reference) {
+            for part in [path.as_bytes(), &file.content] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
         for path in walk(self.dir) {
             let generated = ["__pycache__", "node_modules", ".pytest_cache"];
             if path.starts_with(&solutions)
@@ -260,7 +302,7 @@ fn read_text(path: &Path, mistakes: &mut Vec<Mistake>) -> Option<String> {
         .ok()
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let metadata = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
     if metadata.len() > MAX_FILE_BYTES {
         return Err(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20));
@@ -268,7 +310,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn integration(context: &Context<'_>, built: &Built) -> CheckEv
     let Some(check) = context.check(CheckKind::Integration) else {
         return CheckEvidence::new("integration", CheckKind::Integration, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     if let Err(stop) = context::within(check, run(context, check, built, &mut evidence)).await {
         evidence.stop = Some(stop);
     }

@@ -23,9 +23,9 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
     let Some(check) = context.check(CheckKind::Load) else {
         return CheckEvidence::new("load", CheckKind::Load, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     for attempt in 1..=ATTEMPTS {
-        let mut tried = CheckEvidence::new(&check.id, check.kind, check.visibility);
+        let mut tried = CheckEvidence::new(&check.id, check.kind, check.seen());
         if let Err(stop) = context::within(check, run(context, check, built, &mut tried)).await {
             tried.stop = Some(stop);
         }

@@ -64,6 +64,7 @@ pub(crate) fn checks_done(evidence: &Evidence) {
             CheckKind::Integration => "integration",
             CheckKind::Load => "load",
             CheckKind::Security => "security",
+            CheckKind::Rigour => "rigour",
         };
         let seconds = Duration::from_millis(check.duration_ms).as_secs_f64();
         histogram!(CHECK_DURATION, "kind" => kind).record(seconds);

@@ -27,6 +27,7 @@ use crate::folder::{DRIVE_IMAGE, ExerciseFolder};
 use crate::integration;
 use crate::load;
 use crate::quiet::{Hold, Quiet};
+use crate::rigour;
 use crate::security;
 use crate::service::millis;
 use crate::source::{self, Source};
@@ -385,7 +386,7 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             .unwrap_or(1)
             .clamp(1, 8),
     );
-    let (unit, integration, security) = tokio::join!(
+    let (unit, integration, security, rigour) = tokio::join!(
         placed(
             context,
             &places,
@@ -404,11 +405,18 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             CheckKind::Security,
             Box::pin(security::security(context, built, &analysed))
         ),
+        // Last in the row: its rounds take the places that the others leave.
+        begun(
+            context,
+            CheckKind::Rigour,
+            Box::pin(rigour::rigour(context, built, &places))
+        ),
     );
     done.extend([
         (CheckKind::Unit, unit),
         (CheckKind::Integration, integration),
         (CheckKind::Security, security),
+        (CheckKind::Rigour, rigour),
     ]);
     let load = placed(
         context,
@@ -454,7 +462,7 @@ async fn if_built<'a>(
     }
 }
 
-/// Waits for a place, then runs the check and tells when it began and ended. A kind that the exercise does not have is skipped.
+/// Waits for a place, then runs the check.
 async fn placed(
     context: &Context<'_>,
     places: &Semaphore,
@@ -466,6 +474,18 @@ async fn placed(
     }
     // The semaphore is never closed; without a place the check would only run less alone.
     let _place = places.acquire().await;
+    begun(context, kind, check).await
+}
+
+/// Runs the check and tells when it began and ended. A kind that the exercise does not have is skipped.
+async fn begun(
+    context: &Context<'_>,
+    kind: CheckKind,
+    check: impl Future<Output = CheckEvidence>,
+) -> CheckEvidence {
+    if context.check(kind).is_none() {
+        return CheckEvidence::new("", kind, Default::default());
+    }
     began(context, kind);
     // Waiting here counts neither into the check's time-out nor into its duration.
     let _hold = hold(context, kind).await;
@@ -521,7 +541,7 @@ fn finished(check: &Check, evidence: &CheckEvidence) -> Event {
 }
 
 fn stopped_check(check: &Check, stop: Stop) -> CheckEvidence {
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     evidence.stop = Some(stop);
     evidence
 }

@@ -31,7 +31,7 @@ pub(crate) async fn security(
     let Some(check) = context.check(CheckKind::Security) else {
         return CheckEvidence::new("security", CheckKind::Security, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     analyse::hand_over(analysed, &mut evidence);
     let auditing = audit::audit(context, &check.id);
     let probing = async {

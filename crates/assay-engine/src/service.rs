@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use assay_core::evidence::LogExcerpt;
-use assay_core::exercise::CheckKind;
+use assay_core::exercise::{CheckKind, Limits};
 use assay_core::fault::Stop;
-use assay_core::toolchain::Service;
-use assay_sandbox::{AskError, Command, Container, ExitReason, Pod, Process, Target, Tmpfs};
+use assay_core::toolchain::{Service, Toolchain};
+use assay_git::solution::Files;
+use assay_sandbox::{AskError, Command, Container, ExitReason, Mount, Pod, Process, Target, Tmpfs};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::{self, Role};
@@ -27,10 +28,37 @@ const SERVICE_GRACE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cores(pub(crate) Option<String>);
 
-/// A pod with databases and the candidate's service, all ready.
+/// What is served, and from what.
+pub(crate) struct Program<'a> {
+    /// Its start command and environment.
+    pub(crate) toolchain: &'a Toolchain,
+    /// Name of the toolchain's image.
+    pub(crate) image: &'a str,
+    /// Where its built tree comes from.
+    pub(crate) mounts: Vec<Mount>,
+    /// Files that are written to the working directory and built there before it starts. None: they are mounted.
+    pub(crate) files: Option<&'a Files>,
+    /// What it may use.
+    pub(crate) limits: Limits,
+}
+
+impl<'a> Program<'a> {
+    /// The candidate's service.
+    pub(crate) fn candidate(context: &'a Context<'_>, kind: CheckKind, built: &Built) -> Self {
+        Self {
+            toolchain: &context.toolchain,
+            image: &context.toolchain_image,
+            mounts: context::built_mounts(context, built, WORK),
+            files: None,
+            limits: context.limits(kind),
+        }
+    }
+}
+
+/// A pod with databases and a service, the candidate's unless it says otherwise, all ready.
 pub(crate) struct Running<'a> {
     context: &'a Context<'a>,
-    kind: CheckKind,
+    memory_bytes: u64,
     pub(crate) pod: Pod,
     pub(crate) app: Part,
     pub(crate) services: BTreeMap<String, Part>,
@@ -75,11 +103,24 @@ impl<'a> Running<'a> {
         built: &Built,
         cores: &Cores,
     ) -> Result<Self, Stop> {
+        Self::start_program(context, Program::candidate(context, kind, built), cores).await
+    }
+
+    /// The same with another program.
+    ///
+    /// # Errors
+    /// As if it were the candidate's.
+    pub(crate) async fn start_program(
+        context: &'a Context<'a>,
+        program: Program<'_>,
+        cores: &Cores,
+    ) -> Result<Self, Stop> {
+        let memory_bytes = program.limits.memory.0;
         let Backing { pod, services } = Self::services_only(context, cores).await?;
-        let app = make_app(context, &pod, kind, built, cores).await?;
+        let app = make_app(context, &pod, program, cores).await?;
         let mut running = Self {
             context,
-            kind,
+            memory_bytes,
             pod,
             app,
             services,
@@ -193,7 +234,7 @@ impl<'a> Running<'a> {
 
     fn app_role(&self) -> Role<'static> {
         Role::Candidate {
-            memory_bytes: self.context.limits(self.kind).memory.0,
+            memory_bytes: self.memory_bytes,
         }
     }
 
@@ -219,7 +260,7 @@ impl<'a> Running<'a> {
             exited = ended => {
                 let detail = match exited {
                     Ok(exited) if exited.reason == ExitReason::OutOfMemory => {
-                        return Err(Stop::OutOfMemory { limit_bytes: self.context.limits(self.kind).memory.0 });
+                        return Err(Stop::OutOfMemory { limit_bytes: self.memory_bytes });
                     }
                     Ok(exited) => format!("it ended by itself ({})", faults::ending(&exited)),
                     Err(AskError::Cancelled) => return Err(Stop::Cancelled),
@@ -296,7 +337,7 @@ async fn start_service(
     service: &Service,
     cores: &Cores,
 ) -> Result<Part, Stop> {
-    let limits = assay_core::exercise::Limits {
+    let limits = Limits {
         memory: assay_core::units::Bytes::mebibytes(SERVICE_MEMORY_MIB),
         cpus: 2.0,
         pids: 256,
@@ -358,24 +399,24 @@ async fn wait_for_service(service: &Service, part: &Part) -> Result<(), Stop> {
 async fn make_app(
     context: &Context<'_>,
     pod: &Pod,
-    kind: CheckKind,
-    built: &Built,
+    program: Program<'_>,
     cores: &Cores,
 ) -> Result<Part, Stop> {
-    let start = context.toolchain.start.as_deref();
+    let start = program.toolchain.start.as_deref();
     let start = start.ok_or_else(|| Stop::BadExercise {
         detail: "the toolchain has no start command".into(),
     })?;
-    let mut spec = context::container_spec(
-        "app",
-        context.image(&context.toolchain_image)?,
-        context.limits(kind),
-    );
-    spec.env = context.toolchain.env.clone();
+    let mut spec = context::container_spec("app", context.image(program.image)?, program.limits);
+    spec.env = program.toolchain.env.clone();
     spec.env.extend(context.app_env());
-    spec.mounts = context::built_mounts(context, built, WORK);
+    spec.mounts = program.mounts;
+    spec.tmpfs.extend(program.files.map(|_| context::work_tmpfs()));
     spec.limits.cpuset.clone_from(&cores.0);
     let container = context.container(pod, spec).await?;
+    if let Some(files) = program.files {
+        let build = program.toolchain.build.as_deref();
+        crate::build::in_place(context, &container, files, build).await?;
+    }
     Ok(Part {
         container,
         command: Command::shell(start)

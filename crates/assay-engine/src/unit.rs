@@ -7,7 +7,7 @@ use assay_core::exercise::CheckKind;
 use assay_core::fault::Stop;
 use assay_core::toolchain::{CoverageFile, TestCommand};
 use assay_formats::{Limits, coverage, junit};
-use assay_sandbox::{Command, Container, Tmpfs};
+use assay_sandbox::{Command, Container};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::Role;
@@ -22,7 +22,7 @@ pub(crate) async fn unit(context: &Context<'_>, built: &Built) -> CheckEvidence 
     let Some(check) = context.check(CheckKind::Unit) else {
         return CheckEvidence::new("unit", CheckKind::Unit, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.visibility);
+    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     let deadline = check
         .timeout
         .as_duration()
@@ -54,13 +54,7 @@ async fn run(
     spec.env = context.toolchain.env.clone();
     spec.env.extend(context.app_env());
     spec.mounts = context::built_mounts(context, built, BUILT);
-    let work = Tmpfs {
-        path: WORK.into(),
-        bytes: 512 << 20,
-        inodes: 100_000,
-        exec: true,
-    };
-    spec.tmpfs = vec![work, context::out_tmpfs()];
+    spec.tmpfs = vec![context::work_tmpfs(), context::out_tmpfs()];
     let container = context.container(&pod.pod, spec).await?;
     context.events.doing(&id, "running the candidate's tests");
     let copy = Command::shell(&format!("cp -R {BUILT}/. {WORK}/"))

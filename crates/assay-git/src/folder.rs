@@ -20,10 +20,12 @@ pub(crate) struct Folder {
 }
 
 /// One file.
-#[derive(Debug, Clone)]
-pub(crate) struct File {
-    pub(crate) content: Vec<u8>,
-    pub(crate) executable: bool,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Whether it may be executed.
+    pub executable: bool,
 }
 
 /// Why a folder of an exercise cannot be used.

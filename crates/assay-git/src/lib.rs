@@ -31,7 +31,7 @@ mod version;
 
 pub use fetch::{Authorization, FetchError, FetchLimits, FetchRequest, Fetched, fetch};
 pub(crate) use folder::Folder;
-pub use folder::FolderError;
+pub use folder::{File, FolderError};
 pub use history::{ChangeSize, Commit, History, HistoryLimits, IntroducedBlob, IntroducedBlobs};
 pub use object::{Blame, ObjectId, ReadError, Repository};
 pub use source::{BadSource, Source};

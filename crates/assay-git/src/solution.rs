@@ -13,6 +13,10 @@ use crate::folder::{File, Folder, FolderError};
 use crate::object::ReadError;
 use crate::{ObjectId, Repository};
 
+mod variants;
+
+pub use variants::{Files, REFERENCE, Variants, variants};
+
 /// The base that is no solution: the bare template.
 pub const TEMPLATE: &str = "template";
 
@@ -246,7 +250,10 @@ impl<'a> Writer<'a> {
         for (i, commit) in commits.iter().enumerate() {
             let parent_tree = self.repository.find_commit(self.commit)?.tree()?;
             let mut index = match &commit.patch {
-                Some(patch) => self.patched(solution, patch, &parent_tree)?,
+                Some(patch) => {
+                    let bytes = solution.patches.get(patch).map_or(&[][..], Vec::as_slice);
+                    patched(self.repository, &solution.name, patch, bytes, &parent_tree)?
+                }
                 None => index_of(&parent_tree)?,
             };
             for path in &commit.paths {
@@ -275,49 +282,6 @@ impl<'a> Writer<'a> {
             self.commit(tree, CANDIDATE, &commit.message)?;
         }
         Ok(())
-    }
-
-    /// The tree with the patch applied.
-    fn patched(
-        &self,
-        solution: &Solution,
-        patch: &str,
-        tree: &git2::Tree<'_>,
-    ) -> Result<git2::Index, SolutionError> {
-        let bytes = solution.patches.get(patch).map_or(&[][..], Vec::as_slice);
-        let place: Cell<Option<String>> = Cell::new(None);
-        let file: Cell<Option<PathBuf>> = Cell::new(None);
-        let mut options = git2::ApplyOptions::new();
-        options.delta_callback(|delta| {
-            let path = delta.and_then(|delta| {
-                delta
-                    .new_file()
-                    .path()
-                    .or(delta.old_file().path())
-                    .map(Path::to_owned)
-            });
-            place.set(path.as_ref().map(|path| format!(" to {}", path.display())));
-            file.set(path);
-            true
-        });
-        options.hunk_callback(|hunk| {
-            let path = file.take();
-            if let (Some(path), Some(hunk)) = (&path, hunk) {
-                let header = String::from_utf8_lossy(hunk.header()).trim().to_owned();
-                place.set(Some(format!(" to {}, hunk {header}", path.display())));
-            }
-            file.set(path);
-            true
-        });
-        let applied = git2::Diff::from_buffer(bytes)
-            .and_then(|diff| self.repository.apply_to_tree(tree, &diff, Some(&mut options)));
-        drop(options);
-        applied.map_err(|source| SolutionError::Patch {
-            solution: solution.name.clone(),
-            patch: patch.to_owned(),
-            place: place.take(),
-            source,
-        })
     }
 
     fn put(&self, index: &mut git2::Index, files: &BTreeMap<String, File>) -> Result<(), git2::Error> {
@@ -377,6 +341,49 @@ fn take(files: &mut BTreeMap<String, File>, path: &str) -> BTreeMap<String, File
     });
     *files = left;
     taken
+}
+
+/// The tree with the patch applied.
+fn patched(
+    repository: &git2::Repository,
+    solution: &str,
+    patch: &str,
+    bytes: &[u8],
+    tree: &git2::Tree<'_>,
+) -> Result<git2::Index, SolutionError> {
+    let place: Cell<Option<String>> = Cell::new(None);
+    let file: Cell<Option<PathBuf>> = Cell::new(None);
+    let mut options = git2::ApplyOptions::new();
+    options.delta_callback(|delta| {
+        let path = delta.and_then(|delta| {
+            delta
+                .new_file()
+                .path()
+                .or(delta.old_file().path())
+                .map(Path::to_owned)
+        });
+        place.set(path.as_ref().map(|path| format!(" to {}", path.display())));
+        file.set(path);
+        true
+    });
+    options.hunk_callback(|hunk| {
+        let path = file.take();
+        if let (Some(path), Some(hunk)) = (&path, hunk) {
+            let header = String::from_utf8_lossy(hunk.header()).trim().to_owned();
+            place.set(Some(format!(" to {}, hunk {header}", path.display())));
+        }
+        file.set(path);
+        true
+    });
+    let applied = git2::Diff::from_buffer(bytes)
+        .and_then(|diff| repository.apply_to_tree(tree, &diff, Some(&mut options)));
+    drop(options);
+    applied.map_err(|source| SolutionError::Patch {
+        solution: solution.to_owned(),
+        patch: patch.to_owned(),
+        place: place.take(),
+        source,
+    })
 }
 
 fn index_of(tree: &git2::Tree<'_>) -> Result<git2::Index, git2::Error> {

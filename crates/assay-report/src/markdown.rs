@@ -2,6 +2,7 @@
 
 use assay_core::evidence::TestStatus;
 use assay_core::report::Report;
+use assay_core::rigour::BugOutcome;
 use assay_core::scoring::CategoryScore;
 
 use crate::html::lost_lines;
@@ -18,6 +19,7 @@ pub(crate) fn render(report: &Report) -> String {
         categories(report),
         lost(report),
         tests(report),
+        bugs(report),
         faults(report),
         footer(report),
     ];
@@ -136,6 +138,28 @@ fn tests(report: &Report) -> String {
     } else {
         format!("### Tests that did not pass\n\n{}", rows.join("\n"))
     }
+}
+
+fn bugs(report: &Report) -> String {
+    let missed: Vec<_> = report
+        .bugs
+        .iter()
+        .filter(|bug| bug.outcome == BugOutcome::Missed)
+        .collect();
+    if missed.is_empty() {
+        return String::new();
+    }
+    let (n_caught, n_bugs) = report.bug_counts();
+    let rows = missed.iter().take(MAX_ROWS);
+    let rows: Vec<String> = rows
+        .map(|bug| format!("- {}", escape(&bug.description)))
+        .collect();
+    format!(
+        "### Seeded bugs that own tests miss\n\n{n_caught} of {} caught. Missed:\n\n{}{}",
+        number::count(n_bugs, "seeded bug"),
+        rows.join("\n"),
+        and_more(missed.len())
+    )
 }
 
 fn faults(report: &Report) -> String {

@@ -4,6 +4,7 @@ use askama::Template;
 use assay_core::evidence::{Level, TestStatus};
 use assay_core::exercise::{CategoryId, CheckKind};
 use assay_core::report::CheckStatus;
+use assay_core::rigour::BugOutcome;
 
 /// From this share of the points on a score is strong.
 pub const STRONG: f64 = 0.9;
@@ -51,6 +52,15 @@ pub fn of_test(status: TestStatus) -> Mark {
         TestStatus::Skipped => mark("Skipped", "skip", "muted"),
         TestStatus::Failed => mark("Failed", "fail", "fail"),
         TestStatus::Broken => mark("Broken", "warn", "warn"),
+    }
+}
+
+/// The mark of a seeded bug.
+pub fn of_bug(outcome: BugOutcome) -> Mark {
+    match outcome {
+        BugOutcome::Caught => mark("Caught", "pass", "pass"),
+        BugOutcome::Missed => mark("Missed", "fail", "fail"),
+        BugOutcome::NotRun => mark("Not run", "none", "muted"),
     }
 }
 
@@ -128,5 +138,6 @@ pub fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Integration => "Hidden tests",
         CheckKind::Load => "Load and latency",
         CheckKind::Security => "Security",
+        CheckKind::Rigour => "Own black-box tests on seeded bugs",
     }
 }

@@ -105,7 +105,7 @@ const waysIn = {
 
 const unused = { argsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_', ignoreRestSiblings: true };
 
-const tests = ['**/*.test.*', '**/*.spec.*', '**/*-test.*', '**/*_test.*', '**/{test,tests,testing,__tests__}/**'];
+const tests = ['**/*.test.*', '**/*.spec.*', '**/*-test.*', '**/*_test.*', '**/{test,tests,testing,__tests__,blackbox}/**'];
 
 /** What holds for TypeScript; its compiler is slow to load, so it is only when there is some. */
 async function typescript() {

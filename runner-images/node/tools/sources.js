@@ -4,7 +4,7 @@ import { join, relative, sep } from 'node:path';
 
 const SOURCE = /(?<!\.d|\.min)\.[cm]?[jt]s$/;
 const NOT_WRITTEN_HERE = new Set(['.git', 'node_modules', 'coverage']);
-const TEST_FOLDERS = new Set(['__tests__', 'test', 'testing', 'tests']);
+const TEST_FOLDERS = new Set(['__tests__', 'blackbox', 'test', 'testing', 'tests']);
 const TEST_FILE = /([._-](test|spec)|^test(-.+)?)\.[cm]?[jt]s$/;
 
 /** Nobody writes more than this in one file by hand. */

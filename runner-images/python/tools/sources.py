@@ -13,7 +13,7 @@ LARGEST_FILE_BYTES = 1 << 20
 NOT_WRITTEN_HERE = {".git", ".tox", ".venv", "__pycache__", "node_modules", "site-packages", "venv"}
 """Folders whose content is installed or generated."""
 
-TEST_FOLDERS = {"test", "tests"}
+TEST_FOLDERS = {"blackbox", "test", "tests"}
 TEST_FILE = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 
 

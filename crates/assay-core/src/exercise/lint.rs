@@ -1,8 +1,11 @@
 //! What is wrong with an `exercise.yaml` although each field is well formed.
 
-use super::{CheckKind, Exercise, Limits, LineRule, is_slug};
+use super::{Check, CheckKind, Exercise, Limits, LineRule, Visibility, is_slug};
 use crate::units::{Bytes, Span};
 use crate::yaml::{Lint, Problem};
+
+/// Most points that may rest on what only candidate code reports.
+const MAX_SELF_REPORTED: f64 = 20.0;
 
 impl Lint for Exercise {
     fn lint(&self) -> Vec<Problem> {
@@ -124,6 +127,7 @@ impl Exercise {
                 }
                 (_, None) => (),
             }
+            lint_bugs(check, &at, problems);
             let needs_plan = matches!(check.kind, CheckKind::Load | CheckKind::Security);
             match (needs_plan, &check.plan) {
                 (true, None) => problems.push(Problem::new(at("plan"), "is missing", "name the plan's file")),
@@ -148,6 +152,13 @@ impl Exercise {
         }
     }
 
+    fn is_self_reported(&self, line: &LineRule) -> bool {
+        let read = line.checks();
+        self.checks
+            .iter()
+            .any(|check| check.kind.is_self_reported() && read.contains(&check.id.as_str()))
+    }
+
     fn lint_scoring(&self, problems: &mut Vec<Problem>) {
         let max = self.scoring.max();
         if (max - 100.0).abs() > 0.001 {
@@ -157,6 +168,19 @@ impl Exercise {
                 message,
                 "make them sum up to 100",
             ));
+        }
+        let own_word: f64 = self
+            .scoring
+            .categories
+            .iter()
+            .flat_map(|category| &category.lines)
+            .filter(|line| self.is_self_reported(line))
+            .map(|line| line.points)
+            .sum();
+        if own_word > MAX_SELF_REPORTED {
+            let message = format!("rests on the candidate's own word with {own_word} points");
+            let hint = format!("give own tests and coverage {MAX_SELF_REPORTED} points at most");
+            problems.push(Problem::new("scoring.categories", message, hint));
         }
         for (i, category) in self.scoring.categories.iter().enumerate() {
             let at = format!("scoring.categories[{i}]");
@@ -205,7 +229,7 @@ impl Exercise {
         }
         if line.n_rules() != 1 {
             let message = format!("has {} rules", line.n_rules());
-            let hint = "give exactly one of tests, coverage, ratio, findings, latency, errors";
+            let hint = "give exactly one of tests, coverage, ratio, findings, latency, errors, bugs";
             problems.push(Problem::new(at.to_owned(), message, hint));
         }
         for id in line.checks() {
@@ -262,6 +286,33 @@ impl Exercise {
                 "use 0 or more",
             ));
         }
+    }
+}
+
+fn lint_bugs(check: &Check, at: &impl Fn(&str) -> String, problems: &mut Vec<Problem>) {
+    match (check.kind, &check.bugs) {
+        (CheckKind::Rigour, None) => problems.push(Problem::new(
+            at("bugs"),
+            "is missing",
+            "name the folder of the seeded bugs",
+        )),
+        (CheckKind::Rigour, Some(path)) => problems.extend(lint_path(at("bugs"), path)),
+        (_, Some(_)) => problems.push(Problem::new(at("bugs"), "is for rigour only", "remove it")),
+        (_, None) => (),
+    }
+    if check.kind != CheckKind::Rigour && check.disclosure.is_some() {
+        problems.push(Problem::new(
+            at("disclosure"),
+            "is for rigour only",
+            "use visibility instead",
+        ));
+    }
+    if check.kind == CheckKind::Rigour && check.visibility != Visibility::Visible {
+        problems.push(Problem::new(
+            at("visibility"),
+            "is not for rigour",
+            "use disclosure: none, count or names",
+        ));
     }
 }
 

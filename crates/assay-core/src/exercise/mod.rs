@@ -11,8 +11,8 @@ mod lint;
 mod scoring;
 
 pub use scoring::{
-    Category, CategoryId, CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, LineRule,
-    RatioRule, ScaledBy, Scoring, TestsRule,
+    BugsRule, Category, CategoryId, CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule,
+    LineRule, RatioRule, ScaledBy, Scoring, TestsRule,
 };
 
 /// The whole file.
@@ -123,6 +123,15 @@ pub enum CheckKind {
     Load,
     /// Static analysis, secrets, and probing of the running service.
     Security,
+    /// The candidate's own black-box tests against the reference service and against seeded bugs of it.
+    Rigour,
+}
+
+impl CheckKind {
+    /// Whether its tests are the candidate's own, so that their results are the candidate's word.
+    pub fn is_self_reported(self) -> bool {
+        matches!(self, Self::Unit | Self::Rigour)
+    }
 }
 
 /// Who may see the details of a check besides the interviewers.
@@ -136,6 +145,19 @@ pub enum Visibility {
     Summary,
     /// The candidate sees that the check exists.
     Hidden,
+}
+
+/// What a candidate learns of the seeded bugs. Interviewers see them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Disclosure {
+    /// Nothing; since any number could speak of it, no points are shown either.
+    None,
+    /// How many there are, and how many were caught.
+    #[default]
+    Count,
+    /// Also what they are, and which tests caught them.
+    Names,
 }
 
 /// One box of the plan.
@@ -157,12 +179,31 @@ pub struct Check {
     /// `integration` only: folder with the hidden tests, within the exercise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<String>,
+    /// `rigour` only: folder with the seeded bugs, within the exercise. It holds one folder, named after the track whose
+    /// reference solution has the bugs, with a patch of that solution for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bugs: Option<String>,
+    /// `rigour` only: what a candidate learns of the seeded bugs, instead of `visibility`. Default: their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disclosure: Option<Disclosure>,
     /// `load` and `security`: the plan's file, within the exercise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// What its containers with candidate code may use, where that differs from `app.limits`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+}
+
+impl Check {
+    /// Who may see its details: for `rigour` what its disclosure says, else its visibility.
+    pub fn seen(&self) -> Visibility {
+        match (self.kind, self.disclosure.unwrap_or_default()) {
+            (CheckKind::Rigour, Disclosure::None) => Visibility::Hidden,
+            (CheckKind::Rigour, Disclosure::Count) => Visibility::Summary,
+            (CheckKind::Rigour, Disclosure::Names) => Visibility::Visible,
+            _ => self.visibility,
+        }
+    }
 }
 
 /// What counts as a submission.

@@ -117,6 +117,9 @@ pub struct LineRule {
     /// The share of requests that failed under load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<ErrorsRule>,
+    /// The share of seeded bugs that the candidate's black-box tests catch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bugs: Option<BugsRule>,
     /// The points above are multiplied by the share of these two facts, such as tests that assert something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<RatioRule>,
@@ -223,6 +226,14 @@ pub struct ErrorsRule {
     pub zero_at: f64,
 }
 
+/// Points by the share of seeded bugs caught; none unless the tests hold on the correct service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BugsRule {
+    /// Id of the check.
+    pub check: String,
+}
+
 fn hundred() -> f64 {
     100.0
 }
@@ -248,6 +259,7 @@ impl LineRule {
             self.findings.as_ref().map(|rule| &rule.check),
             self.latency.as_ref().map(|rule| &rule.check),
             self.errors.as_ref().map(|rule| &rule.check),
+            self.bugs.as_ref().map(|rule| &rule.check),
         ];
         let times = self.times.as_ref().map(|rule| &rule.check);
         rules

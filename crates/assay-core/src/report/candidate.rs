@@ -13,6 +13,7 @@ use crate::evidence::{Finding, Level, LogExcerpt, TestCase, TestStatus};
 use crate::exercise::{CategoryId, Check, CheckKind, Visibility};
 use crate::fault::{Fault, Whose};
 use crate::load::LoadSummary;
+use crate::rigour::Bug;
 use crate::scoring::{CategoryScore, Line, Score};
 
 /// A report through the candidate's eyes.
@@ -93,6 +94,10 @@ pub struct SeenCounts {
     pub n_warnings: usize,
     /// Findings for information.
     pub n_notes: usize,
+    /// Seeded bugs there are.
+    pub n_bugs: usize,
+    /// Seeded bugs that were caught.
+    pub n_caught: usize,
 }
 
 /// All that a check left.
@@ -112,6 +117,8 @@ pub struct SeenDetails {
     pub coverage: Option<CoverageReport>,
     /// The load measurement, where it is the one that makes it.
     pub load: Option<LoadSummary>,
+    /// The seeded bugs, where it is the one that has them.
+    pub bugs: Vec<Bug>,
     /// Remarks in plain words.
     pub notes: Vec<String>,
     /// Ends of logs.
@@ -182,8 +189,24 @@ fn seen_check(check: &CheckReport, report: &Report) -> SeenCheck {
         },
         details: match check.visibility {
             Visibility::Visible => Some(seen_details(check, report)),
+            // How their own tests did on a correct service tells nothing of the bugs.
+            Visibility::Summary if check.kind == CheckKind::Rigour => Some(own_tests(check, report)),
             Visibility::Summary | Visibility::Hidden => None,
         },
+    }
+}
+
+fn own_tests(check: &CheckReport, report: &Report) -> SeenDetails {
+    SeenDetails {
+        fault: None,
+        partial_faults: BTreeMap::new(),
+        findings: Vec::new(),
+        coverage: None,
+        load: None,
+        bugs: Vec::new(),
+        notes: Vec::new(),
+        logs: Vec::new(),
+        ..seen_details(check, report)
     }
 }
 
@@ -196,6 +219,11 @@ fn seen_counts(check: &CheckReport, report: &Report) -> SeenCounts {
             .filter(|finding| finding.check == check.id && finding.level == level)
             .count()
     };
+    // A report has one list of bugs; they are of its check of this kind.
+    let (n_caught, n_bugs) = match check.kind {
+        CheckKind::Rigour => report.bug_counts(),
+        _ => (0, 0),
+    };
     SeenCounts {
         status: check.status,
         stopped_by: check.fault.as_ref().map(|fault| fault.whose),
@@ -206,6 +234,8 @@ fn seen_counts(check: &CheckReport, report: &Report) -> SeenCounts {
         n_errors: n_findings(Level::Error),
         n_warnings: n_findings(Level::Warning),
         n_notes: n_findings(Level::Note),
+        n_bugs,
+        n_caught,
     }
 }
 
@@ -242,6 +272,10 @@ fn seen_details(check: &CheckReport, report: &Report) -> SeenDetails {
             .load
             .clone()
             .filter(|_| is_only_one && check.kind == CheckKind::Load),
+        bugs: match check.kind {
+            CheckKind::Rigour => report.bugs.clone(),
+            _ => Vec::new(),
+        },
         notes: check.notes.clone(),
         logs: check.logs.clone(),
     }
@@ -251,7 +285,7 @@ fn seen_details(check: &CheckReport, report: &Report) -> SeenDetails {
 pub fn event(event: &Event, checks: &[Check]) -> Option<Event> {
     let visibility = |id: &str| {
         let check = checks.iter().find(|check| check.id == id);
-        check.map_or(Visibility::Hidden, |check| check.visibility)
+        check.map_or(Visibility::Hidden, Check::seen)
     };
     let is_known = |id: &str| checks.iter().any(|check| check.id == id);
     match event {
@@ -298,7 +332,7 @@ pub fn event(event: &Event, checks: &[Check]) -> Option<Event> {
         },
         Event::RunScored { .. } => checks
             .iter()
-            .all(|check| check.visibility != Visibility::Hidden)
+            .all(|check| check.seen() != Visibility::Hidden)
             .then(|| event.clone()),
         Event::RunEnded { outcome, .. } => Some(Event::RunEnded {
             outcome: *outcome,

@@ -1,11 +1,12 @@
 //! What each rule makes of the evidence of its check.
 
 use super::{Verdict, curve, stopped};
-use crate::evidence::{CheckEvidence, Level, TestStatus};
+use crate::evidence::{CheckEvidence, Level, TestCase, TestStatus};
 use crate::exercise::{
     CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule,
 };
 use crate::load::LoadSummary;
+use crate::rigour::BugOutcome;
 
 pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
     let chosen: Vec<_> = check
@@ -187,6 +188,39 @@ pub(super) fn errors(rule: &ErrorsRule, check: &CheckEvidence) -> Verdict {
         counts.scheduled
     );
     Verdict::Share(share, reason)
+}
+
+pub(super) fn bugs(check: &CheckEvidence) -> Verdict {
+    if let Some(stop) = check.partial_stops.values().next() {
+        return stopped(stop);
+    }
+    if check.tests.is_empty() {
+        return Verdict::Share(0.0, "There are no black-box tests.".into());
+    }
+    let is_bad = |test: &&TestCase| matches!(test.status, TestStatus::Failed | TestStatus::Broken);
+    let n_bad = check.tests.iter().filter(is_bad).count();
+    if let Some(first) = check.tests.iter().find(is_bad) {
+        let reason = format!(
+            "{n_bad} of {} fail on a correct service, so no failure means anything. First: {}.",
+            plural(check.tests.len(), "black-box test"),
+            first.name
+        );
+        return Verdict::Share(0.0, reason);
+    }
+    let (n_caught, n_bugs) = check.bug_counts();
+    if n_bugs == 0 {
+        return Verdict::NotScored("The exercise has no seeded bugs.".into());
+    }
+    let missed = check.bugs.iter().filter(|bug| bug.outcome != BugOutcome::Caught);
+    let missed: Vec<&str> = missed.map(|bug| bug.description.as_str()).collect();
+    let mut reason = format!("{n_caught} of {} caught.", plural(n_bugs, "seeded bug"));
+    if let Some(first) = missed.first() {
+        reason = format!("{reason} Missed: {first}");
+        if missed.len() > 1 {
+            reason = format!("{reason} (and {} more)", missed.len() - 1);
+        }
+    }
+    Verdict::Share(n_caught as f64 / n_bugs as f64, reason)
 }
 
 /// The measurement, if it can be used.

@@ -6,6 +6,7 @@ use super::*;
 use crate::evidence::{Coverage, FileCoverage, Finding, Level, TestCase, TestStatus};
 use crate::exercise::{CheckKind, Visibility};
 use crate::load::{Counts, ErrorKind, Latency, LoadSummary, Outcome};
+use crate::rigour::{Bug, BugOutcome};
 use crate::yaml;
 
 const EXERCISE: &str = "
@@ -257,4 +258,49 @@ proptest::proptest! {
             proptest::prop_assert!(line.points.is_none_or(|points| (0.0..=line.max).contains(&points)));
         }
     }
+}
+
+#[test]
+fn bugs_count_only_where_the_tests_hold() {
+    let bug = |id: &str, outcome| Bug {
+        id: id.into(),
+        description: format!("Bug {id}."),
+        outcome,
+        caught_by: Vec::new(),
+        note: String::new(),
+    };
+    let with = |statuses: &[TestStatus], outcomes: &[BugOutcome]| {
+        let mut check = CheckEvidence::new("rigour", CheckKind::Rigour, Visibility::Summary);
+        check.tests = statuses.iter().map(|status| test("a", "t", *status)).collect();
+        let bugs = ["x", "y", "z"].iter().zip(outcomes);
+        check.bugs = bugs.map(|(id, outcome)| bug(id, *outcome)).collect();
+        check
+    };
+    use BugOutcome::{Caught, Missed, NotRun};
+    use TestStatus::{Failed, Passed, Skipped};
+    let mut fault = with(&[Passed], &[Caught, NotRun]);
+    fault.partial_stops.insert(
+        "y".into(),
+        Stop::EngineFailed {
+            detail: "gone".into(),
+        },
+    );
+    let cases = [
+        with(&[Passed, Skipped], &[Caught, Caught, Caught]),
+        with(&[Passed], &[Caught, Missed, Missed]),
+        with(&[Passed, Failed], &[NotRun, NotRun]),
+        with(&[], &[NotRun]),
+        fault,
+    ];
+    let verdicts: Vec<String> = cases
+        .iter()
+        .map(|check| format!("{:?}", rules::bugs(check)))
+        .collect();
+    assert_snapshot!(verdicts.join("\n"), @r#"
+    Share(1.0, "3 of 3 seeded bugs caught.")
+    Share(0.3333333333333333, "1 of 3 seeded bugs caught. Missed: Bug y. (and 1 more)")
+    Share(0.0, "1 of 2 black-box tests fail on a correct service, so no failure means anything. First: t.")
+    Share(0.0, "There are no black-box tests.")
+    NotScored("The container engine failed: gone.")
+    "#);
 }

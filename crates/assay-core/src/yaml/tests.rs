@@ -34,7 +34,7 @@ scoring: {categories: []}
     exercise.yaml:5:39: tracks.python.colour: unknown field `colour`, expected `toolchain`
     exercise.yaml:7:9: app.port: invalid type: string "eighty", expected u16
     exercise.yaml:8:35: app.ready.timeout: invalid type: integer `30`, expected a time with its unit, such as `30s` (ms, s, m, h)
-    exercise.yaml:10:23: checks[0].kind: unknown variant `biuld`, expected one of `build`, `style`, `unit`, `integration`, `load`, `security`
+    exercise.yaml:10:23: checks[0].kind: unknown variant `biuld`, expected one of `build`, `style`, `unit`, `integration`, `load`, `security`, `rigour`
     exercise.yaml:1:1: missing field `title`
     "#);
 }
@@ -92,7 +92,7 @@ scoring:
     exercise.yaml:15:11: scoring.categories[0].lines[0] reads the check `nowhere`, which is not there
       hint: name one of the checks above
     exercise.yaml:16:11: scoring.categories[0].lines[1] has 0 rules
-      hint: give exactly one of tests, coverage, ratio, findings, latency, errors
+      hint: give exactly one of tests, coverage, ratio, findings, latency, errors, bugs
     ");
 }
 

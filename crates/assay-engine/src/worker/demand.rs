@@ -19,6 +19,13 @@ pub(super) fn memory(folder: &ExerciseFolder) -> u64 {
         Some(_) => limit(kind) + folder.services.len() as u64 * service::memory() + tool,
         None => 0,
     };
-    let testing = limit(CheckKind::Unit) + served(CheckKind::Integration) + served(CheckKind::Security);
+    // A round of `rigour` serves the reference beside the candidate's tests; it takes the place of one of the others.
+    let rigour = match folder.check(CheckKind::Rigour) {
+        Some(_) => served(CheckKind::Rigour) + limit(CheckKind::Build),
+        None => 0,
+    };
+    let testing = limit(CheckKind::Unit)
+        + served(CheckKind::Integration).max(rigour)
+        + served(CheckKind::Security).max(rigour);
     context::TREES_BYTES + building.max(testing).max(served(CheckKind::Load))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use assay_git::solution::{SolutionError, materialise};
+use assay_git::solution::{Files, SolutionError, materialise, variants};
 use assay_git::{FetchLimits, HistoryLimits, Repository, Source, TreeLimits};
 use insta::assert_snapshot;
 use tempfile::TempDir;
@@ -194,4 +194,46 @@ fn mistakes_name_their_place() {
 fn error(exercise: &Path, solution: &str) -> String {
     let error = shown(exercise, solution).unwrap_err();
     format!("{error}\n").replace(exercise.to_str().unwrap(), "DIR")
+}
+
+#[test]
+fn a_reference_with_seeded_bugs() {
+    let exercise = exercise();
+    let patches = |patches: &[(&str, String)]| {
+        let named = patches
+            .iter()
+            .map(|(name, patch)| ((*name).to_owned(), patch.clone().into_bytes()));
+        named.collect()
+    };
+    let described = format!("It is flawed.\n\n{PATCH}");
+    let made = variants(exercise.path(), "python", &patches(&[("flawed", described)])).unwrap();
+    let shown = |files: &Files| {
+        let lines = files
+            .iter()
+            .map(|(path, file)| format!("{path}: {:?}", String::from_utf8_lossy(&file.content)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(shown(&made.reference), @r#"
+    README.md: "Solution\n"
+    app/main.py: "def main():\n    return \"good\"\n"
+    migrations/1.sql: "create table t ();\n"
+    "#);
+    assert_snapshot!(shown(&made.bugs["flawed"]), @r#"
+    README.md: "Solution\n"
+    app/main.py: "def main():\n    return \"flawed\"\n"
+    migrations/1.sql: "create table t ();\n"
+    "#);
+
+    let broken = [
+        ("gone", PATCH.replace("main.py", "gone.py")),
+        ("late", PATCH.replace("good", "better")),
+        ("prose", "no patch\n".to_owned()),
+    ];
+    let errors = variants(exercise.path(), "python", &patches(&broken)).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_snapshot!(errors.join("\n"), @r"
+    solution reference: gone does not apply to app/gone.py: the path 'gone.py' does not exist in the given tree
+    solution reference: late does not apply to app/main.py, hunk @@ -1,2 +1,2 @@: hunk at line 1 did not apply
+    solution reference: prose does not apply: no patch found
+    ");
 }

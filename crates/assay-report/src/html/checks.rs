@@ -111,6 +111,12 @@ fn results(report: &Report, check: &CheckReport) -> Vec<String> {
         let share = number::share(coverage.lines_covered, coverage.lines_total);
         words.push(format!("{} of own lines covered", number::percent(share)));
     }
+    if let (CheckKind::Rigour, (n_caught, n_bugs @ 1..)) = (check.kind, report.bug_counts()) {
+        words.push(format!(
+            "{n_caught} of {} caught",
+            number::count(n_bugs, "seeded bug")
+        ));
+    }
     if let (CheckKind::Load, Some(load)) = (check.kind, &report.load) {
         let n_met = load.thresholds.iter().filter(|threshold| threshold.ok).count();
         words.push(format!(

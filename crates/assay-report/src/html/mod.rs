@@ -9,6 +9,7 @@ use crate::number::{self, Moment};
 use crate::state::{self, Mark};
 use crate::{anchor, text};
 
+mod bugs;
 mod checks;
 mod coverage;
 mod findings;
@@ -30,6 +31,7 @@ struct Page {
     not_scored: Vec<scores::NotScored>,
     checks: Vec<checks::Check>,
     suites: Vec<tests::Suite>,
+    bugs: Option<bugs::Bugs>,
     findings: findings::Findings,
     coverage: Option<coverage::Coverage>,
     load: Option<load::Load>,
@@ -82,6 +84,7 @@ pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
         not_scored: scores::not_scored(report),
         checks: checks::checks(report),
         suites: tests::suites(report),
+        bugs: bugs::bugs(report),
         findings: findings::findings(report),
         coverage: report.coverage.as_ref().map(coverage::coverage),
         load: report.load.as_ref().map(load::load),

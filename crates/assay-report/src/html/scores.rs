@@ -247,6 +247,12 @@ fn links(report: &Report, category: &CategoryScore, line: &Line) -> Vec<Link> {
                 words: "measurement".into(),
             });
         }
+        if check.kind == CheckKind::Rigour && !report.bugs.is_empty() {
+            links.push(Link {
+                to: "bugs".into(),
+                words: "seeded bugs".into(),
+            });
+        }
         let is_covered = check.kind == CheckKind::Unit && report.coverage.is_some();
         if is_covered && !links.iter().any(|link| link.to == "coverage") {
             links.push(Link {

@@ -24,7 +24,7 @@ fn row(folder: &ExerciseFolder) -> Exercise {
             .map(|check| Check {
                 id: check.id.clone(),
                 kind: check.kind,
-                visibility: check.visibility,
+                visibility: check.seen(),
             })
             .collect(),
         submit_on: match spec.submission.on {

@@ -75,11 +75,7 @@ fn is_score_seen(run: &Run, exercise: Option<(&Exercise, &str)>) -> bool {
             .score
             .as_ref()
             .is_some_and(|score| score.exercise_digest == digest);
-        is_same
-            && spec
-                .checks
-                .iter()
-                .all(|check| check.visibility != Visibility::Hidden)
+        is_same && spec.checks.iter().all(|check| check.seen() != Visibility::Hidden)
     })
 }
 
@@ -320,6 +316,13 @@ fn counts(counts: &SeenCounts) -> String {
             failing => format!("{}, {failing} failing", number::count(counts.n_tests, "test")),
         });
     }
+    if counts.n_bugs > 0 {
+        words.push(format!(
+            "{} of {} caught",
+            counts.n_caught,
+            number::count(counts.n_bugs, "seeded bug")
+        ));
+    }
     for (n, word) in [
         (counts.n_errors, "error"),
         (counts.n_warnings, "warning"),
@@ -359,6 +362,10 @@ fn details(details: &SeenDetails) -> Details {
             number::thousands(load.total.counts.scheduled)
         ));
     }
+    facts.extend(details.bugs.iter().map(|bug| {
+        let outcome = state::of_bug(bug.outcome).word;
+        format!("{outcome}: {}", text::line(&bug.description))
+    }));
     let not_passed = details
         .tests
         .iter()

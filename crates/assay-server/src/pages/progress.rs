@@ -194,7 +194,7 @@ fn steps(checks: &[Check], eyes: Eyes) -> Vec<Step> {
     checks
         .iter()
         .map(|check| {
-            let is_hidden = eyes == Eyes::Candidate && check.visibility == Visibility::Hidden;
+            let is_hidden = eyes == Eyes::Candidate && check.seen() == Visibility::Hidden;
             Step {
                 id: text::line(&check.id),
                 name: name(check.kind),
@@ -219,6 +219,7 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Integration => "Hidden tests",
         CheckKind::Load => "Load",
         CheckKind::Security => "Security",
+        CheckKind::Rigour => "Test rigour",
     }
 }
 

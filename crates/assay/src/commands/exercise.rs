@@ -71,8 +71,9 @@ fn lint(arguments: &Lint) -> anyhow::Result<Exit> {
         return Err(crate::exit::mistakes(&mistakes));
     }
     let spec = &folder.spec;
+    let n_bugs = folder.seeded.as_ref().map_or(0, |seeded| seeded.bugs.len());
     progress::say(&format!(
-        "{} has no mistakes: {} tracks, {} checks, {} points, {} hidden test files",
+        "{} has no mistakes: {} tracks, {} checks, {} points, {} hidden test files, {n_bugs} seeded bugs",
         spec.slug,
         spec.tracks.len(),
         spec.checks.len(),

@@ -227,6 +227,52 @@ proptest! {
 }
 
 #[test]
+fn disclosure_says_what_a_candidate_learns_of_seeded_bugs() {
+    for disclosure in ["none", "count", "names"] {
+        let check = format!("{{id: a, kind: rigour, timeout: 1m, bugs: b, disclosure: {disclosure}}}");
+        let check: Check = serde_yaml::from_str(&check).unwrap();
+        let found = Found {
+            stop: None,
+            tests: vec![TestStatus::Passed],
+            findings: vec![],
+        };
+        let mut report = report(
+            &[found.clone(), found.clone(), found],
+            [check.seen(), Visibility::Visible, Visibility::Visible],
+        );
+        report.checks[0].kind = CheckKind::Rigour;
+        report.bugs = vec![Bug {
+            id: "id-of-bug".into(),
+            description: "what-is-wrong".into(),
+            outcome: crate::rigour::BugOutcome::Caught,
+            caught_by: vec!["by-test".into()],
+            note: String::new(),
+        }];
+        let text = serde_json::to_string(&view(&report)).unwrap();
+        let names = [
+            "id-of-bug",
+            "what-is-wrong",
+            "by-test",
+            "mark-of-a log",
+            "mark-of-a note",
+        ];
+        assert!(
+            names
+                .iter()
+                .all(|name| text.contains(name) == (disclosure == "names")),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains(r#""n_bugs":1,"n_caught":1"#),
+            disclosure != "none",
+            "{text}"
+        );
+        assert_eq!(text.contains("mark-of-a title 0"), disclosure != "none", "{text}");
+        assert_eq!(view(&report).points.is_some(), disclosure != "none");
+    }
+}
+
+#[test]
 fn a_summary_is_counts_and_points() {
     let found = Found {
         stop: None,
@@ -240,7 +286,7 @@ fn a_summary_is_counts_and_points() {
     let seen = view(&report);
     insta::assert_snapshot!(
         serde_json::to_string(&seen.checks[0]).unwrap(),
-        @r#"{"id":"a","kind":"integration","counts":{"status":"failed","stopped_by":null,"n_tests":2,"n_passed":1,"n_errors":0,"n_warnings":1,"n_notes":0},"details":null}"#
+        @r#"{"id":"a","kind":"integration","counts":{"status":"failed","stopped_by":null,"n_tests":2,"n_passed":1,"n_errors":0,"n_warnings":1,"n_notes":0,"n_bugs":0,"n_caught":0},"details":null}"#
     );
     let lines = seen.points.iter().flat_map(|points| &points.categories);
     let lines: Vec<String> = lines
