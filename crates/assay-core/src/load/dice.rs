@@ -46,6 +46,28 @@ impl Dice {
         range.start().wrapping_add_unsigned(self.below(width))
     }
 
+    /// An exponentially distributed number with a mean of 1, in units of 2⁻³²: the time until the next of many
+    /// independent events. By von Neumann's method, which compares and never computes a logarithm, so every machine
+    /// draws the same.
+    pub fn exponential(&mut self) -> u64 {
+        let mut whole = 0_u64;
+        loop {
+            let first = self.number();
+            let (mut last, mut falling) = (first, 1_u32);
+            loop {
+                let next = self.number();
+                if next >= last {
+                    break;
+                }
+                (last, falling) = (next, falling + 1);
+            }
+            if falling % 2 == 1 {
+                return (whole << 32) | (first >> 32);
+            }
+            whole += 1;
+        }
+    }
+
     /// Sixteen bytes, as for a version-4 UUID, in its usual text form.
     pub fn uuid(&mut self) -> String {
         let (high, low) = (self.number(), self.number());
@@ -88,6 +110,20 @@ mod tests {
         assert_eq!(dice.index(0), None);
         assert_eq!(dice.within(5..=5), 5);
         dice.within(i64::MIN..=i64::MAX);
+    }
+
+    #[test]
+    fn exponential_numbers_have_the_right_mean_and_variance() {
+        let mut dice = Dice::new(3, 0);
+        let drawn: Vec<f64> = (0..100_000)
+            .map(|_| dice.exponential() as f64 / 2_f64.powi(32))
+            .collect();
+        let mean = drawn.iter().sum::<f64>() / 1e5;
+        let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
+        assert!(
+            (mean - 1.0).abs() < 0.02 && (variance - 1.0).abs() < 0.05,
+            "{mean} {variance}"
+        );
     }
 
     #[test]

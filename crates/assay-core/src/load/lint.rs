@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::template::{Body, Slot, TemplateError, Text, is_name};
-use super::{Capture, LoadPlan, Request, Schedule, Selector, Step, Threshold};
+use super::traffic::MAX_VUS;
+use super::{Capture, LoadPlan, Request, Selector, Step, Threshold, Traffic};
 use crate::yaml::{Lint, Problem};
 
 /// Most users, requests, scenarios; the summary has a part for each request and scenario.
 const MAX_USERS: u32 = 1_000;
 const MAX_PARTS: usize = 32;
-/// Most connections at a time.
-const MAX_VUS: u32 = 4_000;
 /// Most repetitions of one step, for each user.
 const MAX_REPEAT: u32 = 100;
 /// Most records in one pool of one user.
@@ -94,7 +93,7 @@ impl LoadPlan {
     fn lint_scenarios(&self, problems: &mut Problems) {
         for (name, scenario) in &self.scenarios {
             let path = format!("scenarios.{name}");
-            if let Err(error) = Schedule::of(scenario) {
+            if let Err(error) = Traffic::of(scenario) {
                 problems.add(&path, format!("has no schedule: {error}"), "");
             }
             if !(1..=MAX_VUS).contains(&scenario.max_vus) {
@@ -131,6 +130,14 @@ impl LoadPlan {
                 "scenarios",
                 "are all warm-up, so nothing is measured",
                 "take `warmUp` off one of them",
+            );
+        }
+        let measured = || self.scenarios.values().filter(|scenario| !scenario.warm_up);
+        if measured().any(|s| s.executor.is_closed()) && measured().any(|s| !s.executor.is_closed()) {
+            problems.add(
+                "scenarios",
+                "have both arrival rates and users, whose latencies do not count from the same moment",
+                "write two plans, or make one of them the warm-up",
             );
         }
     }
@@ -454,6 +461,16 @@ thresholds: {"http_req_duration{endpoint:list}": ["p(95)<200"]}
                 "rate: 10, ",
                 "rate: 10, warmUp: true, ",
                 "scenarios are all warm-up, so nothing is measured",
+            ),
+            (
+                "steady: {",
+                "crowd: {executor: constant-vus, vus: 2, duration: 1s, mix: {list: 1}}\n  steady: {",
+                "scenarios have both arrival rates and users",
+            ),
+            (
+                "rate: 10, ",
+                "rate: 10, arrival: burst, ",
+                "unknown variant `burst`",
             ),
             ("endpoint:list", "endpoint:get", "selects none of `requests`"),
             ("p(95)<200", "p95<200", "is not a condition such as"),

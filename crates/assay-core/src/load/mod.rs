@@ -2,9 +2,11 @@
 //! a measurement leaves. Names are those of k6 where k6 has one.
 //!
 //! The model is open: arrivals come at times that are fixed beforehand, whatever the service does, and the
-//! latency of an arrival counts from the time at which it was *intended*. Nothing here reads a clock, opens a
+//! latency of an arrival counts from the time at which it was *intended*. There is a closed model as well, to see how much
+//! a service can take; a summary of it says so. Nothing here reads a clock, opens a
 //! socket or draws a random number that does not follow from the seed; `assay-drive load` does the sending.
 
+mod crowd;
 mod dice;
 mod lint;
 mod plan;
@@ -13,18 +15,21 @@ mod session;
 mod summary;
 pub mod template;
 mod threshold;
+mod traffic;
 mod validity;
 
+pub use crowd::Crowd;
 pub use dice::Dice;
 pub use plan::{
     BASE_URL, BaseUrlError, Capture, Executor, Expect, HeaderCheck, JsonCheck, JsonKind, Keep, LoadJob,
-    LoadPlan, Method, Request, Scenario, Stage, Step, Users, parse_base_url,
+    LoadPlan, Method, Request, Scenario, Spacing, Stage, Step, Users, parse_base_url,
 };
-pub use schedule::{Arrival, Arrivals, Schedule, ScheduleError};
+pub use schedule::{Arrival, Arrivals, Schedule};
 pub use session::{HostAccount, LoadAsk, Paused};
 pub use summary::{
-    Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadMessage, LoadProgress, LoadSummary,
+    Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadMessage, LoadProgress, LoadSummary, Model,
     Outcome, Sender, Setup, ThresholdResult, TimeRow, Timeline, Verification,
 };
 pub use threshold::{Aggregate, Comparison, Metric, Observed, Selector, Threshold, ThresholdError};
+pub use traffic::{ScheduleError, Traffic};
 pub use validity::doubts;

@@ -216,37 +216,53 @@ pub enum JsonKind {
     Object,
 }
 
-/// A stream of arrivals. Which of the rate fields apply follows from the executor; [`LoadPlan::mistakes`] says so.
+/// A stream of requests: arrivals by schedule, or users who ask one after the other. Which of the fields apply follows
+/// from the executor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scenario {
-    /// How the arrivals are spread over time.
+    /// How the requests are spread over time.
     pub executor: Executor,
     /// `constant-arrival-rate`: arrivals per `timeUnit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
-    /// `constant-arrival-rate`: how long.
+    /// `constant-arrival-rate`, `constant-vus`: how long. `per-vu-iterations`: at most so long (10 minutes by default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
     /// `ramping-arrival-rate`: the rate at the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_rate: Option<u32>,
-    /// `ramping-arrival-rate`: the rate changes linearly to each target in turn.
+    /// `ramping-arrival-rate`, `ramping-vus`: the rate, or the number of users, changes linearly to each target in turn.
     #[serde(default)]
     pub stages: Vec<Stage>,
-    /// The time that rates and targets count in.
+    /// Arrival rates: the time that rates and targets count in.
     #[serde(default = "default_time_unit")]
     pub time_unit: Span,
+    /// Arrival rates: how arrivals are spread at a given rate.
+    #[serde(default)]
+    pub arrival: Spacing,
     /// When it starts, from the start of the measurement.
     #[serde(default = "default_start_time")]
     pub start_time: Span,
     /// Connections opened before the clock starts. More are opened when all are busy.
     #[serde(default = "default_pre_allocated", rename = "preAllocatedVUs")]
     pub pre_allocated_vus: u32,
-    /// Most requests of this scenario under way at the same time. Further arrivals wait in line, and their latency
-    /// goes on counting from their intended time.
+    /// Arrival rates: most requests of this scenario under way at the same time. Further arrivals wait in line, and
+    /// their latency goes on counting from their intended time.
     #[serde(default = "default_max_vus", rename = "maxVUs")]
     pub max_vus: u32,
+    /// `constant-vus`, `per-vu-iterations`: how many users there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vus: Option<u32>,
+    /// `ramping-vus`: how many users there are at the start; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "startVUs")]
+    pub start_vus: Option<u32>,
+    /// `per-vu-iterations`: requests of each user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// Users: how long each waits after an answer; not at all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_time: Option<Span>,
     /// Warm-up: its requests are sent like all others, and are in no number but their own.
     #[serde(default)]
     pub warm_up: bool,
@@ -254,23 +270,64 @@ pub struct Scenario {
     pub mix: BTreeMap<String, u32>,
 }
 
-/// The executors.
+/// The executors, as in k6.
+///
+/// Those with an arrival rate are the open model: nothing that the service does moves an arrival, and latency counts
+/// from the time at which it was intended. Those with users are the closed model: a slow service is asked less often,
+/// and latency counts from the time at which the request was really sent. So they say how much a service can take, and
+/// nothing about how long people wait who come when they like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Executor {
-    /// The same rate from start to end.
+    /// Open: the same rate from start to end.
     ConstantArrivalRate,
-    /// A rate that changes linearly from stage to stage.
+    /// Open: a rate that changes linearly from stage to stage.
     RampingArrivalRate,
+    /// Closed: so many users ask one request after the other.
+    ConstantVus,
+    /// Closed: a number of users that changes linearly from stage to stage.
+    RampingVus,
+    /// Closed: so many users ask so many requests each.
+    PerVuIterations,
 }
 
-/// A linear change of the rate.
+impl Executor {
+    /// Its name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ConstantArrivalRate => "constant-arrival-rate",
+            Self::RampingArrivalRate => "ramping-arrival-rate",
+            Self::ConstantVus => "constant-vus",
+            Self::RampingVus => "ramping-vus",
+            Self::PerVuIterations => "per-vu-iterations",
+        }
+    }
+
+    /// Whether users ask, instead of arrivals coming by schedule.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::ConstantVus | Self::RampingVus | Self::PerVuIterations)
+    }
+}
+
+/// How arrivals are spread at a given rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Spacing {
+    /// At equal distances.
+    #[default]
+    Even,
+    /// Independent of each other, as those of many people are (a Poisson process): the rate holds on average, and several
+    /// may come almost at once. The same seed gives the same arrivals.
+    Poisson,
+}
+
+/// A linear change of the rate or of the number of users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Stage {
-    /// The rate at its end, in arrivals per `timeUnit`.
+    /// The rate at its end, in arrivals per `timeUnit`; or the number of users.
     pub target: u32,
-    /// How long the change takes.
+    /// How long the change takes. With `0s` it is a jump: a spike is a jump up, a while, and a jump down.
     pub duration: Span,
 }
 

@@ -5,20 +5,21 @@
 
 use std::iter::Peekable;
 
-use super::{Executor, Scenario};
+use super::traffic::{MAX_RATE, changes, check_fields, nanoseconds, start_ns};
+use super::{Dice, Executor, Scenario, ScheduleError, Spacing};
 
-/// Highest rate, in arrivals per second: beyond it one connection pool on one core measures itself.
-const MAX_RATE: u32 = 20_000;
-/// Longest part of a schedule, in nanoseconds: one hour.
-const MAX_NS: u64 = 3_600_000_000_000;
+/// Streams of random numbers that Poisson arrivals are drawn from; no arrival has them.
+const POISSON_STREAM: u64 = 3 << 60;
 
-/// The arrivals of one scenario.
+/// The arrivals of one scenario of the open model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     start_ns: u64,
     time_unit_ns: u64,
     segments: Vec<Segment>,
-    len: u64,
+    /// Twice the integral of the rate over all segments.
+    area: i128,
+    spacing: Spacing,
 }
 
 /// A stretch of time over which the rate changes linearly.
@@ -34,102 +35,27 @@ struct Segment {
     area_before: i128,
 }
 
-/// The rate fields of a scenario do not make a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ScheduleError {
-    /// A field that the executor needs is not there.
-    #[error("`{executor}` needs `{field}`")]
-    Needs {
-        /// As in the file.
-        executor: &'static str,
-        /// As in the file.
-        field: &'static str,
-    },
-    /// A field of the other executor.
-    #[error("`{executor}` does not take `{field}`")]
-    Takes {
-        /// As in the file.
-        executor: &'static str,
-        /// As in the file.
-        field: &'static str,
-    },
-    /// Zero or over an hour.
-    #[error("`{0}` is not between 1 ms and 1 h")]
-    Duration(&'static str),
-    /// Over the limit.
-    #[error("the rate is over {MAX_RATE} per second")]
-    Rate,
-    /// Nothing would ever be sent.
-    #[error("there is no arrival in it")]
-    Empty,
-}
-
 impl Schedule {
     /// The schedule of a scenario.
     ///
     /// # Errors
     ///
-    /// A field is missing, does not belong to the executor, or is out of range.
+    /// A field is missing, does not belong to the executor, or is out of range; or the executor has users and no
+    /// arrivals of its own.
     pub fn of(scenario: &Scenario) -> Result<Self, ScheduleError> {
-        let stages: Vec<(u32, u32, u64)> = match scenario.executor {
-            Executor::ConstantArrivalRate => {
-                let executor = "constant-arrival-rate";
-                if scenario.start_rate.is_some() {
-                    return Err(ScheduleError::Takes {
-                        executor,
-                        field: "startRate",
-                    });
-                }
-                if !scenario.stages.is_empty() {
-                    return Err(ScheduleError::Takes {
-                        executor,
-                        field: "stages",
-                    });
-                }
-                let rate = scenario.rate.ok_or(ScheduleError::Needs {
-                    executor,
-                    field: "rate",
-                })?;
-                let duration = scenario.duration.ok_or(ScheduleError::Needs {
-                    executor,
-                    field: "duration",
-                })?;
+        check_fields(scenario)?;
+        let executor = scenario.executor.name();
+        let needs = |field| ScheduleError::Needs { executor, field };
+        let stages = match scenario.executor {
+            Executor::RampingArrivalRate => changes(scenario.start_rate.unwrap_or(0), &scenario.stages)?,
+            _ => {
+                let rate = scenario.rate.ok_or(needs("rate"))?;
+                let duration = scenario.duration.ok_or(needs("duration"))?;
                 vec![(rate, rate, nanoseconds(duration, "duration")?)]
-            }
-            Executor::RampingArrivalRate => {
-                let executor = "ramping-arrival-rate";
-                if scenario.rate.is_some() {
-                    return Err(ScheduleError::Takes {
-                        executor,
-                        field: "rate",
-                    });
-                }
-                if scenario.duration.is_some() {
-                    return Err(ScheduleError::Takes {
-                        executor,
-                        field: "duration",
-                    });
-                }
-                if scenario.stages.is_empty() {
-                    return Err(ScheduleError::Needs {
-                        executor,
-                        field: "stages",
-                    });
-                }
-                let mut from = scenario.start_rate.unwrap_or(0);
-                let mut stages = Vec::new();
-                for stage in &scenario.stages {
-                    stages.push((from, stage.target, nanoseconds(stage.duration, "duration")?));
-                    from = stage.target;
-                }
-                stages
             }
         };
         let time_unit_ns = nanoseconds(scenario.time_unit, "timeUnit")?;
-        let start_ns = u64::try_from(scenario.start_time.as_duration().as_nanos()).unwrap_or(u64::MAX);
-        if start_ns > MAX_NS {
-            return Err(ScheduleError::Duration("startTime"));
-        }
+        let start_ns = start_ns(scenario)?;
         let too_fast =
             |rate: u32| u128::from(rate) * 1_000_000_000 > u128::from(MAX_RATE) * u128::from(time_unit_ns);
         if stages
@@ -151,35 +77,37 @@ impl Schedule {
             at += duration_ns;
             area += (i128::from(from) + i128::from(to)) * i128::from(duration_ns);
         }
-        if at > MAX_NS {
-            return Err(ScheduleError::Duration("stages"));
-        }
-        // Arrival i exists when the whole integral is over i.
-        let per_arrival = 2 * i128::from(time_unit_ns);
-        let len = u64::try_from((area + per_arrival - 1) / per_arrival).unwrap_or(0);
-        if len == 0 {
+        if area == 0 {
             return Err(ScheduleError::Empty);
         }
         Ok(Self {
             start_ns,
             time_unit_ns,
             segments,
-            len,
+            area,
+            spacing: scenario.arrival,
         })
     }
 
-    /// Number of arrivals.
+    /// Number of arrivals: of Poisson arrivals on average, rounded up.
     #[expect(clippy::len_without_is_empty, reason = "an empty schedule cannot be made")]
-    pub const fn len(&self) -> u64 {
-        self.len
+    pub fn len(&self) -> u64 {
+        // Arrival i exists when the whole integral is over i.
+        let per_arrival = 2 * i128::from(self.time_unit_ns);
+        u64::try_from((self.area + per_arrival - 1) / per_arrival).unwrap_or(u64::MAX)
     }
 
-    /// When arrival `i` is intended, in nanoseconds from the start of the measurement; `None` beyond the last one.
+    /// When arrival `i` is intended if they come at equal distances, in nanoseconds from the start of the measurement;
+    /// `None` beyond the last one.
     pub fn at(&self, i: u64) -> Option<u64> {
-        if i >= self.len {
+        self.reaches(2 * i128::from(self.time_unit_ns) * i128::from(i))
+    }
+
+    /// When twice the integral reaches `area`; `None` when it never gets beyond.
+    fn reaches(&self, area: i128) -> Option<u64> {
+        if area >= self.area {
             return None;
         }
-        let area = 2 * i128::from(self.time_unit_ns) * i128::from(i);
         // The last one: a boundary belongs to the segment that goes on, so nothing arrives in an idle one.
         let segment = self
             .segments
@@ -228,13 +156,6 @@ impl Segment {
     }
 }
 
-fn nanoseconds(span: crate::units::Span, field: &'static str) -> Result<u64, ScheduleError> {
-    u64::try_from(span.as_duration().as_nanos())
-        .ok()
-        .filter(|ns| (1_000_000..=MAX_NS).contains(ns))
-        .ok_or(ScheduleError::Duration(field))
-}
-
 /// One intended request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -257,26 +178,40 @@ struct Stream<'a> {
     schedule: &'a Schedule,
     scenario: usize,
     next: u64,
+    /// Of Poisson arrivals: how many are due by the next one on average, in 2⁻³² of an arrival, and what draws it.
+    drawn: Option<(u64, Dice)>,
 }
 
 impl<'a> Arrivals<'a> {
-    /// Merges the schedules.
-    pub fn of(schedules: &'a [Schedule]) -> Self {
-        Self::from_numbers(schedules, &[])
+    /// Merges the schedules; one that is not there has no arrivals. The seed is that of the job.
+    pub fn of(schedules: &'a [Option<Schedule>], seed: u64) -> Self {
+        Self::from_numbers(schedules, seed, &[])
     }
 
     /// The same from the arrival of this number on, for each schedule; from the first one where there is no number.
-    pub fn from_numbers(schedules: &'a [Schedule], first: &[u64]) -> Self {
-        let stream = |(scenario, schedule)| {
-            Stream {
+    pub fn from_numbers(schedules: &'a [Option<Schedule>], seed: u64, first: &[u64]) -> Self {
+        let stream = |(scenario, schedule): (usize, &'a Option<Schedule>)| {
+            let schedule = schedule.as_ref()?;
+            let next = first.get(scenario).copied().unwrap_or(0);
+            let number = u64::try_from(scenario).unwrap_or(u64::MAX);
+            let drawn = match schedule.spacing {
+                Spacing::Even => None,
+                Spacing::Poisson => {
+                    let mut dice = Dice::new(seed, POISSON_STREAM | number);
+                    let due = (0..next).fold(0, |due: u64, _| due.saturating_add(dice.exponential()));
+                    Some((due, dice))
+                }
+            };
+            let stream = Stream {
                 schedule,
                 scenario,
-                next: first.get(scenario).copied().unwrap_or(0),
-            }
-            .peekable()
+                next,
+                drawn,
+            };
+            Some(stream.peekable())
         };
         Self {
-            streams: schedules.iter().enumerate().map(stream).collect(),
+            streams: schedules.iter().enumerate().filter_map(stream).collect(),
         }
     }
 }
@@ -285,7 +220,15 @@ impl Iterator for Stream<'_> {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let at_ns = self.schedule.at(self.next)?;
+        let at_ns = match &mut self.drawn {
+            None => self.schedule.at(self.next)?,
+            // Through the integral of the rate, a Poisson process of any rate is one with a rate of 1.
+            Some((due, dice)) => {
+                *due = due.saturating_add(dice.exponential());
+                let area = 2 * i128::from(self.schedule.time_unit_ns) * i128::from(*due);
+                self.schedule.reaches(area >> 32)?
+            }
+        };
         let arrival = Arrival {
             at_ns,
             scenario: self.scenario,
@@ -300,10 +243,9 @@ impl Iterator for Arrivals<'_> {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let first = |stream: &mut Peekable<Stream<'_>>| {
-            stream.peek().map(|arrival| (arrival.at_ns, arrival.scenario))
-        };
-        let (_, earliest) = self.streams.iter_mut().filter_map(first).min()?;
+        let first =
+            |(i, stream): (usize, &mut Peekable<Stream<'_>>)| stream.peek().map(|arrival| (arrival.at_ns, i));
+        let (_, earliest) = self.streams.iter_mut().enumerate().filter_map(first).min()?;
         self.streams.get_mut(earliest)?.next()
     }
 }
@@ -356,6 +298,49 @@ mod tests {
     }
 
     #[test]
+    fn a_spike_is_a_jump_up_and_down() {
+        let spike = "executor: ramping-arrival-rate, startRate: 2, stages: [{target: 2, duration: 1s}, \
+            {target: 40, duration: 0s}, {target: 40, duration: 500ms}, {target: 2, duration: 0s}, {target: 2, duration: 1s}]";
+        let times = times(&schedule(spike).unwrap());
+        let within = |from: u64, to: u64| {
+            times
+                .iter()
+                .filter(|t| (from..to).contains(&(**t / 1_000_000)))
+                .count()
+        };
+        assert_eq!(
+            [within(0, 1_000), within(1_000, 1_500), within(1_500, 2_500)],
+            [2, 20, 2]
+        );
+    }
+
+    #[test]
+    fn poisson_arrivals_are_exponentially_far_apart() {
+        let yaml = "executor: constant-arrival-rate, rate: 1000, duration: 60s, arrival: poisson";
+        let schedules = [schedule(yaml).ok()];
+        let times = |seed| {
+            Arrivals::of(&schedules, seed)
+                .map(|a| a.at_ns)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(times(7), times(7));
+        assert_ne!(times(7), times(8));
+        let later = Arrivals::from_numbers(&schedules, 7, &[1_000]).map(|a| a.at_ns);
+        assert!(later.eq(times(7).into_iter().skip(1_000)));
+        let gaps: Vec<f64> = times(7)
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]) as f64 / 1e6)
+            .collect();
+        let (n, mean) = (gaps.len() as f64, gaps.iter().sum::<f64>() / gaps.len() as f64);
+        assert!((n - 60_000.0).abs() < 6.0 * 245.0, "{n}");
+        // A gap is longer than x times its mean with a probability of e^-x.
+        for x in [0.1, 0.5, 1.0, 2.0, 4.0] {
+            let longer = gaps.iter().filter(|gap| **gap > x * mean).count() as f64 / n;
+            assert!((longer - (-x).exp()).abs() < 0.01, "{x}: {longer}");
+        }
+    }
+
+    #[test]
     fn fields_must_fit_the_executor() {
         for (yaml, expected) in [
             (
@@ -369,6 +354,14 @@ mod tests {
             (
                 "executor: ramping-arrival-rate",
                 "`ramping-arrival-rate` needs `stages`",
+            ),
+            (
+                "executor: ramping-arrival-rate, stages: [{target: 9, duration: 0s}]",
+                "there is no arrival in it",
+            ),
+            (
+                "executor: constant-arrival-rate, rate: 1, duration: 1s, thinkTime: 1s",
+                "`constant-arrival-rate` does not take `thinkTime`",
             ),
             (
                 "executor: constant-arrival-rate, rate: 1, duration: 2h",
@@ -391,21 +384,22 @@ mod tests {
     fn streams_merge_in_order() {
         let steady = "executor: constant-arrival-rate, rate: 2, duration: 2s";
         let schedules = [
-            schedule(steady).unwrap(),
-            schedule(&format!("{steady}, startTime: 1s")).unwrap(),
+            schedule(steady).ok(),
+            None,
+            schedule(&format!("{steady}, startTime: 1s")).ok(),
         ];
-        let merged: Vec<_> = Arrivals::of(&schedules)
+        let merged: Vec<_> = Arrivals::of(&schedules, 0)
             .map(|a| (a.at_ns / 1_000_000, a.scenario, a.number))
             .collect();
         let expected = [
             (0, 0, 0),
             (500, 0, 1),
             (1000, 0, 2),
-            (1000, 1, 0),
+            (1000, 2, 0),
             (1500, 0, 3),
-            (1500, 1, 1),
-            (2000, 1, 2),
-            (2500, 1, 3),
+            (1500, 2, 1),
+            (2000, 2, 2),
+            (2500, 2, 3),
         ];
         assert_eq!(merged, expected);
     }
@@ -420,6 +414,30 @@ mod tests {
             prop_assert_eq!(schedule.len(), (rate * ms * 1_000_000).div_ceil(unit_ns));
             for i in [0, 1, schedule.len() / 2, schedule.len() - 1].into_iter().filter(|i| *i < schedule.len()) {
                 prop_assert_eq!(schedule.at(i), Some((i * unit_ns).div_ceil(rate)));
+            }
+        }
+
+        /// However the rate goes: Poisson arrivals never go back in time, stay within the scenario, and of any stretch of
+        /// time the integral of the rate says how many are in it on average.
+        #[test]
+        fn poisson_arrivals_follow_the_integral_on_average(
+            start in 0_u32..300, first in 1_u32..300, second in 0_u32..300, ms in 100_u64..2_000, seed in any::<u64>(),
+        ) {
+            let yaml = format!("executor: ramping-arrival-rate, arrival: poisson, startRate: {start}, \
+                stages: [{{target: {first}, duration: {ms}ms}}, {{target: {second}, duration: {ms}ms}}]");
+            let schedules = [schedule(&yaml).ok()];
+            let (mut early, mut late) = (0_u64, 0_u64);
+            for run in 0..50 {
+                let times: Vec<u64> = Arrivals::of(&schedules, seed.wrapping_add(run)).map(|a| a.at_ns).collect();
+                prop_assert!(times.is_sorted());
+                prop_assert!(times.last().is_none_or(|last| *last <= 2 * ms * 1_000_000));
+                let half = times.partition_point(|t| *t < ms * 1_000_000);
+                early += half as u64;
+                late += (times.len() - half) as u64;
+            }
+            for (arrived, from, to) in [(early, start, first), (late, first, second)] {
+                let due = 50.0 * f64::from(from + to) / 2.0 * (ms as f64 / 1e3);
+                prop_assert!((arrived as f64 - due).abs() < 7.0 * due.sqrt() + 7.0, "{} arrived, {} due", arrived, due);
             }
         }
 

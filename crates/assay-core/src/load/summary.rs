@@ -48,6 +48,9 @@ pub struct LoadSummary {
     pub version: u32,
     /// The seed that mix, words and records came from.
     pub seed: u64,
+    /// Whether the requests came by schedule.
+    #[serde(default)]
+    pub model: Model,
     /// How the users were made. With a failure in it nothing was measured and all the rest is empty.
     pub setup: Setup,
     /// From the first intended arrival until the last answer, without warm-up, in milliseconds.
@@ -70,6 +73,18 @@ pub struct LoadSummary {
     pub verification: Vec<Verification>,
     /// Why this measurement must not be used; empty when it is valid. Always the platform's fault.
     pub invalid: Vec<String>,
+}
+
+/// Who decides when a request is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// The schedule: latency counts from the intended time.
+    #[default]
+    Open,
+    /// The service, by its answers: latency counts from the actual start. This says how much a service can take, and
+    /// nothing about arrivals.
+    Closed,
 }
 
 /// The making of the users.
@@ -231,6 +246,12 @@ pub struct Sender {
     pub lateness_p99_us: u64,
     /// The same, worst.
     pub lateness_max_us: u64,
+    /// Arrivals that it noticed over 1 ms late.
+    #[serde(default)]
+    pub late: u64,
+    /// Arrivals that came while `maxVUs` requests of their scenario were under way, and had to wait in line.
+    #[serde(default)]
+    pub waited: u64,
     /// Connections opened, those before the start included.
     pub connections: u64,
     /// Requests sent a second time, because the service had closed an idle connection at that very moment.

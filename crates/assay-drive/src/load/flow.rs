@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use assay_core::load::{Arrival, Dice, LoadPlan, Scenario, Schedule, ScheduleError};
+use assay_core::load::{Arrival, Dice, LoadPlan, Scenario, ScheduleError, Traffic};
 use tokio::sync::Notify;
 
 use super::pacer::{Pacer, Window};
@@ -27,13 +27,17 @@ const ONLY_STREAM: u64 = 1 << 60;
 /// One scenario.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) schedule: Schedule,
+    pub(super) traffic: Traffic,
     pub(super) warm_up: bool,
     max_in_flight: usize,
     /// Index of the endpoint, and the sum of the weights up to and with it.
     mix: Vec<(usize, u64)>,
-    in_flight: Cell<usize>,
+    /// Requests, or users who are there.
+    pub(super) in_flight: Cell<usize>,
     waiting: RefCell<VecDeque<Arrival>>,
+    /// Requests of users so far: of all, and by user if their number is limited.
+    pub(super) asked: Cell<u64>,
+    asked_by: RefCell<Vec<u32>>,
 }
 
 /// A scenario that cannot be sent; [`assay_core::yaml::Lint`] would have said so.
@@ -63,13 +67,27 @@ impl Lane {
             return Err(LaneError::Empty);
         }
         Ok(Self {
-            schedule: Schedule::of(scenario)?,
+            traffic: Traffic::of(scenario)?,
             warm_up: scenario.warm_up,
             max_in_flight: usize::try_from(scenario.max_vus.max(1)).unwrap_or(usize::MAX),
             mix,
             in_flight: Cell::new(0),
             waiting: RefCell::default(),
+            asked: Cell::new(0),
+            asked_by: RefCell::default(),
         })
+    }
+
+    /// Whether the user may ask once more, which is counted.
+    pub(super) fn may_ask(&self, user: u32, limit: Option<u32>) -> bool {
+        let Some(limit) = limit else { return true };
+        let mut all = self.asked_by.borrow_mut();
+        let user = usize::try_from(user).unwrap_or(usize::MAX);
+        if all.len() <= user {
+            all.resize(user + 1, 0);
+        }
+        let asked = all.get_mut(user).filter(|asked| **asked < limit);
+        asked.map(|asked| *asked += 1).is_some()
     }
 
     fn draw_endpoint(&self, dice: &mut Dice) -> usize {
@@ -102,15 +120,20 @@ impl Flow {
     /// Starts the clock, sends every arrival between the two times, and waits until all of them are resolved: at most
     /// twice the time limit after the last one.
     pub(super) async fn run(self: &Rc<Self>, from_ns: u64, until_ns: u64, say: Say<'_>) -> io::Result<()> {
-        let schedules = self.lanes.iter().map(|lane| lane.schedule.clone()).collect();
+        let schedule = |lane: &Lane| match &lane.traffic {
+            Traffic::Open(schedule) => Some(schedule.clone()),
+            Traffic::Closed(_) => None,
+        };
+        let schedules = self.lanes.iter().map(schedule).collect();
         let first = self.next.borrow().clone();
         let window = Window {
             from_ns,
             until_ns,
             first,
         };
-        let mut pacer = Pacer::start(schedules, window, START_DELAY)?;
+        let mut pacer = Pacer::start(schedules, self.seed, window, START_DELAY)?;
         let start = pacer.start;
+        self.start_users(start, &(from_ns..until_ns));
         let mut progress = Progress::of("load", say);
         loop {
             tokio::select! {
@@ -119,6 +142,12 @@ impl Flow {
                     Some(arrival) => self.due(start, arrival),
                     None => break,
                 },
+                () = progress.due() => progress.say(self.record.borrow().tally())?,
+            }
+        }
+        while self.has_users() {
+            tokio::select! {
+                () = self.ended.notified() => (),
                 () = progress.due() => progress.say(self.record.borrow().tally())?,
             }
         }
@@ -173,7 +202,10 @@ impl Flow {
         if lane.in_flight.get() < lane.max_in_flight {
             lane.in_flight.set(lane.in_flight.get() + 1);
             tokio::task::spawn_local(Rc::clone(self).send_in_turn(start, arrival));
-        } else if lane.waiting.borrow().len() < MAX_WAITING {
+            return;
+        }
+        self.record.borrow_mut().waits();
+        if lane.waiting.borrow().len() < MAX_WAITING {
             lane.waiting.borrow_mut().push_back(arrival);
         } else {
             self.resolve_unsent(start, arrival, &Fate::Dropped);
@@ -184,7 +216,7 @@ impl Flow {
     async fn send_in_turn(self: Rc<Self>, start: Instant, first: Arrival) {
         let mut next = Some(first);
         while let Some(arrival) = next {
-            self.send(start, arrival).await;
+            self.send(start, arrival, None).await;
             next = self.next_in_line(start, arrival.scenario);
         }
         if let Some(lane) = self.lanes.get(first.scenario) {
@@ -215,14 +247,20 @@ impl Flow {
         }
     }
 
-    async fn send(&self, start: Instant, arrival: Arrival) {
+    /// Sends the request of an arrival, for this user or for one by chance.
+    pub(super) async fn send(&self, start: Instant, arrival: Arrival, user: Option<u32>) {
         let mut dice = self.dice(arrival);
         let Some(place) = self.place(arrival, &mut dice) else {
             return;
         };
-        let user = dice
-            .index(self.service.users.len())
-            .and_then(|i| self.service.users.get(i));
+        let users = &self.service.users;
+        let chosen = match user {
+            Some(number) => usize::try_from(number)
+                .ok()
+                .and_then(|number| number.checked_rem(users.len())),
+            None => dice.index(users.len()),
+        };
+        let user = chosen.and_then(|chosen| users.get(chosen));
         let (Some(endpoint), Some(user)) = (self.endpoints.get(place.endpoint), user) else {
             return;
         };

@@ -1,10 +1,12 @@
 //! `drive load`: sends the arrivals of a plan at the times at which they are due, and says what came of them.
 //!
-//! Open model: nothing that the service does moves an arrival. Every latency counts from the intended time. The
+//! Open model: nothing that the service does moves an arrival. Every latency counts from the intended time. In the closed
+//! model users ask one request after the other, and latency counts from the actual start; the summary says so. The
 //! generator opens no port, speaks to a literal loopback address only, and prints JSON lines
 //! ([`assay_core::load::LoadMessage`]).
 
 mod connections;
+mod crowd;
 mod expect;
 mod flow;
 mod host;

@@ -43,7 +43,12 @@ impl Pacer {
     /// # Errors
     ///
     /// The clock cannot be read or no thread can be started.
-    pub(super) fn start(schedules: Vec<Schedule>, window: Window, delay: Duration) -> std::io::Result<Self> {
+    pub(super) fn start(
+        schedules: Vec<Option<Schedule>>,
+        seed: u64,
+        window: Window,
+        delay: Duration,
+    ) -> std::io::Result<Self> {
         let (sender, arrivals) = mpsc::channel(BACKLOG);
         let first = Instant::now() + delay;
         let start = first
@@ -58,7 +63,7 @@ impl Pacer {
         let pace = move || {
             // Without it the kernel may be 50 µs late to save energy.
             let _ = set_timerslack(1);
-            let arrivals = Arrivals::from_numbers(&schedules, &window.first);
+            let arrivals = Arrivals::from_numbers(&schedules, seed, &window.first);
             for arrival in arrivals.take_while(|arrival| arrival.at_ns < window.until_ns) {
                 let at_ns = i64::try_from(arrival.at_ns).unwrap_or(i64::MAX);
                 sleep_until(start_ns.saturating_add(at_ns));

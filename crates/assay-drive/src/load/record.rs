@@ -18,6 +18,8 @@ use super::progress::Tally;
 const LONGEST_US: u64 = 120_000_000;
 /// Columns of a latency plot for each decade.
 const BUCKETS_PER_DECADE: i32 = 5;
+/// What is noticed later than this is counted as late, in microseconds.
+const LATE_US: u64 = 1_000;
 /// Samples from which on a p99.9 is stated.
 const ENOUGH_FOR_P999: u64 = 1_000;
 
@@ -73,6 +75,8 @@ pub(super) struct Record {
     /// What a new row starts with.
     empty_row: Row,
     lateness: Histogram<u32>,
+    /// Arrivals that had to wait in line.
+    waited: u64,
     /// First intended arrival and last end outside the warm-up.
     measured: Option<(Duration, Duration)>,
     /// Least latency of what failed.
@@ -122,6 +126,7 @@ impl Record {
                 latency: histogram(2)?,
             },
             lateness: histogram(3)?,
+            waited: 0,
             measured: None,
             limit,
         })
@@ -130,6 +135,21 @@ impl Record {
     /// Notes how late an arrival was noticed.
     pub(super) fn noticed(&mut self, late: Duration) {
         self.lateness.saturating_record(micros(late));
+    }
+
+    /// Notes that an arrival must wait in line.
+    pub(super) const fn waits(&mut self) {
+        self.waited += 1;
+    }
+
+    /// Arrivals that had to wait in line.
+    pub(super) const fn waited(&self) -> u64 {
+        self.waited
+    }
+
+    /// Arrivals that were noticed too late to call it punctual.
+    pub(super) fn late(&self) -> u64 {
+        self.lateness.count_between(LATE_US + 1, LONGEST_US)
     }
 
     /// Notes what came of an arrival, and when (from the start of the measurement).

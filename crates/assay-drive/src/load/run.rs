@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use assay_core::load::{
-    BaseUrlError, LoadAsk, LoadJob, LoadMessage, LoadPlan, LoadSummary, Paused, Sender, Threshold,
-    ThresholdError, doubts, parse_base_url,
+    BaseUrlError, LoadAsk, LoadJob, LoadMessage, LoadPlan, LoadSummary, Model, Paused, Scenario, Sender,
+    Threshold, ThresholdError, doubts, parse_base_url,
 };
 use tokio::sync::Notify;
 
@@ -64,7 +64,7 @@ pub(super) async fn run(job: &LoadJob, asks: &Asks, say: Say<'_>) -> Result<Load
     let thresholds = thresholds(plan)?;
     let lanes = lanes(plan)?;
     let names = names(plan, &lanes);
-    let length = lanes.iter().map(|lane| lane.schedule.end_ns()).max().unwrap_or(0);
+    let length = lanes.iter().map(|lane| lane.traffic.end_ns()).max().unwrap_or(0);
     let service = Service {
         connections: Connections::to(address),
         users: (1..=plan.users.count).map(User::new).map(RefCell::new).collect(),
@@ -75,6 +75,7 @@ pub(super) async fn run(job: &LoadJob, asks: &Asks, say: Say<'_>) -> Result<Load
     let mut summary = LoadSummary {
         version: LoadSummary::VERSION,
         seed: job.seed,
+        model: model(plan),
         ..LoadSummary::default()
     };
     let concurrency = usize::try_from(plan.users.concurrency.max(1)).unwrap_or(usize::MAX);
@@ -122,6 +123,8 @@ pub(super) async fn run(job: &LoadJob, asks: &Asks, say: Say<'_>) -> Result<Load
         lateness_p50_us,
         lateness_p99_us,
         lateness_max_us,
+        late: flow.record.borrow().late(),
+        waited: flow.record.borrow().waited(),
         connections: flow.service.connections.opened(),
         retried: flow.service.connections.retried(),
         cpu_ms: cpu.own_ms,
@@ -232,6 +235,16 @@ async fn next_ask(asks: &Asks) -> Result<LoadAsk, RunError> {
 fn warm_connections(plan: &LoadPlan) -> usize {
     let wanted = plan.scenarios.values().map(|scenario| scenario.pre_allocated_vus);
     usize::try_from(wanted.max().unwrap_or(0)).unwrap_or(usize::MAX)
+}
+
+/// What is measured is of one model; [`assay_core::yaml::Lint`] sees to that.
+fn model(plan: &LoadPlan) -> Model {
+    let closed = |scenario: &Scenario| !scenario.warm_up && scenario.executor.is_closed();
+    if plan.scenarios.values().any(closed) {
+        Model::Closed
+    } else {
+        Model::Open
+    }
 }
 
 fn thresholds(plan: &LoadPlan) -> Result<Vec<Threshold>, ThresholdError> {

@@ -1,5 +1,6 @@
 //! The generator against a service whose every latency is known beforehand.
 
+mod closed;
 mod truth;
 
 use std::collections::BTreeMap;
@@ -173,6 +174,7 @@ fn arrivals_without_a_free_connection_wait_and_then_are_dropped() {
         summary.total.service
     );
     assert!(summary.sender.connections <= 2, "{:?}", summary.sender);
+    assert!(summary.sender.waited >= 80, "{:?}", summary.sender);
     assert_eq!(
         summary.thresholds.iter().map(|t| t.ok).collect::<Vec<_>>(),
         [false, true]

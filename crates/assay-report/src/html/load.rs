@@ -1,13 +1,17 @@
 //! The load measurement: conditions, percentiles, plots, what the service still knew, and how well we measured.
 
 use assay_core::load::{
-    Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Outcome, Selector, Threshold,
+    Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Model, Outcome, Selector, Threshold,
 };
 
 use crate::chart::{Histogram, Timeline};
 use crate::number;
 use crate::state::{self, Mark};
 use crate::text;
+
+/// What the closed model leaves out.
+const CLOSED: &str = " Closed model: each request waited for the answer to the one before, and its latency counts from its \
+    actual start. This says how much the service takes, and nothing about how long people wait who come when they like.";
 
 /// A measurement.
 pub(super) struct Load {
@@ -61,19 +65,22 @@ pub(super) struct Failure {
 
 pub(super) fn load(load: &LoadSummary) -> Load {
     let counts = &load.total.counts;
+    let closed = load.model == Model::Closed;
     let limit = limit_us(load);
     let limit_words = limit.as_ref().map(|(name, us)| (name.as_str(), *us));
     Load {
         invalid: load.invalid.iter().map(|why| text::line(why)).collect(),
         setup_failures: failures(&load.setup.failed),
         summary: format!(
-            "{} arrivals in {}, {} answered as expected per second. {} users were made beforehand with {} requests in {}.",
+            "{} {} in {}, {} answered as expected per second. {} users were made beforehand with {} requests in {}.{}",
             number::thousands(counts.scheduled),
+            if closed { "requests" } else { "arrivals" },
             number::wall_time(load.elapsed_ms),
             number::plain(load.total.throughput.round()),
             load.setup.users,
             number::thousands(load.setup.requests),
             number::wall_time(load.setup.took_ms),
+            if closed { CLOSED } else { "" },
         ),
         warm_up: load
             .warm_up
@@ -225,6 +232,8 @@ fn sender(load: &LoadSummary) -> Vec<(&'static str, String)> {
             number::latency(sender.lateness_p99_us),
         ),
         ("Late by, worst", number::latency(sender.lateness_max_us)),
+        ("Over 1 ms late", number::thousands(sender.late)),
+        ("Waited for others to end", number::thousands(sender.waited)),
         ("Connections", number::thousands(sender.connections)),
         ("Sent a second time", number::thousands(sender.retried)),
         ("CPU time", number::wall_time(sender.cpu_ms)),
