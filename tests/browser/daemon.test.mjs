@@ -1,78 +1,14 @@
 // The daemon's pages in a real browser: from signing in to the candidate's own page, light and dark, wide and narrow.
 //
-// The house is `crates/assay-server/examples/furnished.rs`: accounts, assignments in every state, hostile names, one run that
+// The house is `crates/assay-server/examples/furnished`: accounts, assignments in every state, hostile names, one run that
 // goes on while the test looks. Nothing may break the content security policy, and axe-core finds nothing.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { violations } from "./accessibility.mjs";
-import { browserForTests } from "./browser.mjs";
+import { NARROW, houseForTests, signIn } from "./house.mjs";
 
-const PROGRAM = process.env.ASSAY_FURNISHED ?? "target/debug/examples/furnished";
-const WIDE = { width: 1280, height: 900 };
-const NARROW = { width: 360, height: 740 };
-
-const shots = mkdtempSync(join(tmpdir(), "assay-pages-"));
-const withPage = browserForTests();
-
-let daemon;
-let house;
-
-before(async () => {
-  daemon = spawn(PROGRAM, { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface({ input: daemon.stdout });
-  house = await new Promise((resolve, reject) => {
-    lines.once("line", (line) => resolve(JSON.parse(line)));
-    daemon.once("error", reject);
-    daemon.once("exit", (code) => reject(new Error(`${PROGRAM} ended with ${code} before it told its address`)));
-  });
-});
-
-after(async () => {
-  daemon.stdin.end();
-  await new Promise((resolve) => (daemon.exitCode === null ? daemon.once("exit", resolve) : resolve()));
-  console.log(`screenshots: ${shots}`);
-});
-
-/** Opens a page that fails the test on a dialog, and on whatever the content security policy had to stop. */
-function inHouse(options, use) {
-  return withPage({ baseURL: house.address, viewport: WIDE, ...options }, async (page) => {
-    const stopped = [];
-    page.on("console", (message) => {
-      if (/content security policy/i.test(message.text())) {
-        stopped.push(message.text());
-      }
-    });
-    page.on("dialog", (dialog) => {
-      stopped.push(`a dialog: ${dialog.message()}`);
-      dialog.dismiss();
-    });
-    await use(page);
-    assert.deepEqual(stopped, []);
-  });
-}
-
-async function signIn(page, login = "ada") {
-  await page.goto("/");
-  await page.getByLabel("Name").fill(login);
-  await page.getByLabel("Password").fill(house.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "Assignments", level: 1 }).waitFor();
-}
-
-/** Audits the page, keeps a screenshot, and checks that it does not scroll sideways. */
-async function look(page, name) {
-  await page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
-  assert.deepEqual(await violations(page), [], name);
-  const surplus = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.equal(surplus, 0, `${name} scrolls sideways`);
-}
+const { inHouse, look, house } = houseForTests();
 
 test("an interviewer signs in, invites, and gets secrets once", async () => {
   await inHouse({}, async (page) => {
@@ -82,7 +18,7 @@ test("an interviewer signs in, invites, and gets secrets once", async () => {
     await page.getByLabel("Password").fill("not the password");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").waitFor();
-    await page.getByLabel("Password").fill(house.password);
+    await page.getByLabel("Password").fill(house().password);
     await page.getByRole("button", { name: "Sign in" }).click();
     // Where they wanted to go first, and there is nothing.
     await page.getByRole("heading", { name: "Nothing here" }).waitFor();
@@ -109,8 +45,8 @@ test("an interviewer signs in, invites, and gets secrets once", async () => {
 
 test("a run shows itself live and turns into its result without reloading", async () => {
   await inHouse({}, async (page) => {
-    await signIn(page);
-    await page.goto(`/runs/${house.live}`);
+    await signIn(page, house());
+    await page.goto(`/runs/${house().live}`);
     const main = page.locator("#live");
     await main.getByText("A worker took it").waitFor();
     await look(page, "run-live");
@@ -122,18 +58,17 @@ test("a run shows itself live and turns into its result without reloading", asyn
     await look(page, "run");
     await page.getByRole("link", { name: "Open the report" }).click();
     await page.getByRole("heading", { name: /Score/ }).first().waitFor();
-    await page.screenshot({ path: join(shots, "report.png"), fullPage: true });
-  });
+      });
 });
 
 test("pages work without script", async () => {
   await inHouse({ javaScriptEnabled: false }, async (page) => {
-    await signIn(page);
+    await signIn(page, house());
     await page.getByLabel("Compare Barbara Liskov").check();
     await page.getByLabel("Compare Ken Thompson").check();
     await page.getByRole("button", { name: "Compare side by side" }).click();
     await page.getByRole("heading", { name: "Side by side" }).waitFor();
-    await page.goto(`/assignments/${house.assignment}`);
+    await page.goto(`/assignments/${house().assignment}`);
     await page.getByLabel("Due (UTC)").fill("2031-01-02T03:04");
     await page.getByRole("button", { name: "Set the due date" }).click();
     await page.getByText("2031-01-02 03:04 UTC").waitFor();
@@ -145,16 +80,16 @@ test("pages work without script", async () => {
 
 test("a candidate sees their own pages and nothing hidden", async () => {
   await inHouse({}, async (page) => {
-    await page.goto(house.page);
+    await page.goto(house().page);
     await page.getByRole("heading", { name: "Task Sync" }).waitFor();
     await look(page, "my");
     await page.getByRole("link", { name: "Run 2" }).click();
     await page.getByRole("heading", { name: "Where points come from" }).waitFor();
     await look(page, "my-run");
-    await page.goto(`/my/${house.assignment}/runs/1`);
+    await page.goto(`/my/${house().assignment}/runs/1`);
     await page.getByText("Points are for the interviewers here").waitFor();
     assert.doesNotMatch(await page.locator("main").innerText(), /smoke/);
-    const other = await page.goto(`/runs/${house.run}`);
+    const other = await page.goto(`/runs/${house().run}`);
     assert.match(other.url(), /sign-in/);
   });
 });
@@ -166,20 +101,20 @@ for (const [theme, options] of Object.entries({
 })) {
   test(`all pages are accessible: ${theme}`, async () => {
     await inHouse(options, async (page) => {
-      await signIn(page);
+      await signIn(page, house());
       for (const [name, path] of Object.entries({
         dashboard: "/",
         invite: "/invite",
         compare: "/compare?a=task00000003&a=task00000007&a=task00000002&a=task00000001",
-        assignment: `/assignments/${house.assignment}`,
-        erase: `/assignments/${house.assignment}/erase`,
-        run: `/runs/${house.run}`,
+        assignment: `/assignments/${house().assignment}`,
+        erase: `/assignments/${house().assignment}/erase`,
+        run: `/runs/${house().run}`,
         accounts: "/accounts",
         connections: "/connections",
         tokens: "/tokens",
         audit: "/audit",
-        mine: house.page,
-        "my-run": `/my/${house.assignment}/runs/2`,
+        mine: house().page,
+        "my-run": `/my/${house().assignment}/runs/2`,
       })) {
         await page.goto(path);
         await look(page, `${name}-${theme}`);

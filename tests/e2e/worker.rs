@@ -182,6 +182,31 @@ async fn runs_that_need_all_memory_are_carried_out_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarts_are_nothing_against_a_run() {
+    let queue = Queue::new().await;
+    let id = queue.push(0, scripted::WAITS, 1).await;
+    for n in 1..=4 {
+        let settings = Settings {
+            max_executions: 2,
+            drain: Duration::ZERO,
+            ..settings(queue.path())
+        };
+        let drained = work(&queue, settings, async |queue| {
+            let events = queue.events(&id).await;
+            let is_begun = |event: &&Event| matches!(event, Event::CheckStarted { .. });
+            events.iter().filter(is_begun).count() == n
+        })
+        .await;
+        assert_eq!(drained, Drained::CutShort(1));
+        let run = queue.store.run(&id).await.unwrap().unwrap();
+        assert_eq!(
+            (run.state, run.executions, run.interruptions),
+            (RunState::Queued, n as u32, n as u32)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_re_score_adds_and_changes_nothing() {
     let queue = Queue::new().await;
     let id = queue.push(0, scripted::SCORES, 3).await;

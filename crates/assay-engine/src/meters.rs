@@ -8,6 +8,7 @@ use std::time::Duration;
 use assay_core::evidence::Evidence;
 use assay_core::exercise::CheckKind;
 use assay_core::queue::Outcome;
+use assay_store::model::GivenBack;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 /// Runs that ended in this process, by `outcome` and, where they failed, `whose` fault it was.
@@ -47,7 +48,11 @@ pub(crate) fn run_ended(outcome: Outcome) {
     counter!(RUNS, "outcome" => outcome.name(), "whose" => whose).increment(1);
 }
 
-pub(crate) fn run_given_back(why: &'static str) {
+pub(crate) fn run_given_back(why: GivenBack) {
+    let why = match why {
+        GivenBack::Interrupted => "drain",
+        GivenBack::Failed => "fault",
+    };
     counter!(RUNS_GIVEN_BACK, "why" => why).increment(1);
 }
 

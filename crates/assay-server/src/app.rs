@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::oidc::Oidc;
 use crate::auth::password::Passwords;
 use crate::hooks::sealing::SealingKey;
 use crate::limits::Limits;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub retention: std::time::Duration,
     /// The installation's key, which seals the secrets of connections to forges.
     pub key: SealingKey,
+    /// Where else people may sign in. None: with passwords only.
+    pub oidc: Option<Oidc>,
 }
 
 /// What all handlers share. Cheap to clone.

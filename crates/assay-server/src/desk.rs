@@ -25,6 +25,7 @@ pub use access::{
 pub use ending::{archive, archive_due, erase};
 pub use invitation::{Invitation, Invited, invite};
 pub use people::{NewUser, create_user, make_token, revoke_token, set_disabled, set_role};
+pub(crate) use people::{is_login, new_user};
 pub use repository::clone_url;
 
 /// Writes the audit trail: who saw or did what. `detail` holds no personal data.

@@ -48,11 +48,11 @@ const HEADERS: [(HeaderName, &str); 7] = [
 pub(crate) fn bounded(routes: Router<App>) -> Router<App> {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(in_time))
+        .layer(from_fn(|request, next| in_time(ANSWER_WITHIN, request, next)))
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+async fn in_time(within: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -123,4 +123,39 @@ fn known(method: &str) -> &'static str {
         .into_iter()
         .find(|known| *known == method)
         .unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Uri;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn misbehaves(address: Uri) {
+        match address.path() {
+            "/waits" => std::future::pending().await,
+            _ => panic!("a secret of the daemon's"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_and_what_panics_are_problems() {
+        let router: Router = Router::new()
+            .fallback(misbehaves)
+            .layer(from_fn(|request, next| {
+                in_time(Duration::from_millis(20), request, next)
+            }))
+            .layer(CatchPanicLayer::custom(panicked));
+        for (path, status, kind) in [("/waits", 503, "timeout"), ("/panics", 500, "internal")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains(&format!("urn:assay:problem:{kind}")), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
 }

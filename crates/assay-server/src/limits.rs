@@ -1,13 +1,16 @@
-//! How often somebody may knock: rate limits by the client's address, and by account at sign-in.
+//! How often somebody may knock: rate limits by the client's address, and by account at sign-in. And how much one person may
+//! watch at a time.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::Clock;
@@ -44,12 +47,47 @@ impl Gate {
 /// Tries at the password of one account, wherever they come from.
 const OF_ACCOUNT: (u32, Duration) = (10, Duration::from_secs(30));
 
+/// Live streams at a time, of all together.
+const STREAMS: usize = 500;
+/// Live streams at a time of one person, whatever tokens and browsers they have.
+const STREAMS_OF_ONE: usize = 20;
+
 type By<K> = DefaultKeyedRateLimiter<K>;
 
 /// All counters. They live in this process only: a restart forgives.
 pub struct Limits {
     addresses: Vec<(Gate, By<IpAddr>)>,
     accounts: By<String>,
+    streams: Arc<Streams>,
+}
+
+/// Open live streams, by who watches.
+#[derive(Debug, Default)]
+struct Streams(Mutex<HashMap<String, usize>>);
+
+impl Streams {
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A live stream, counted for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    streams: Arc<Streams>,
+    who: String,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut counts = self.streams.counts();
+        if let Some(n) = counts.get_mut(&self.who) {
+            *n -= 1;
+            if *n == 0 {
+                counts.remove(&self.who);
+            }
+        }
+    }
 }
 
 impl Default for Limits {
@@ -60,6 +98,7 @@ impl Default for Limits {
                 .map(|gate| (gate, limiter(gate.quota())))
                 .collect(),
             accounts: limiter(OF_ACCOUNT),
+            streams: Arc::default(),
         }
     }
 }
@@ -94,6 +133,29 @@ impl Limits {
     /// 429, with the time after which one more is let through.
     pub(crate) fn check_account(&self, login: &str) -> Result<(), Problem> {
         ask(&self.accounts, &login.chars().take(100).collect::<String>())
+    }
+
+    /// Counts one more live stream of this person: the id of an account, or of a candidate's assignment.
+    ///
+    /// # Errors
+    /// 429 when they watch enough already; 503 when all together do.
+    pub(crate) fn watch(&self, who: &str) -> Result<Watching, Problem> {
+        let refused = |status, detail| Err(Problem::new(status, "too_many_streams", detail));
+        let mut counts = self.streams.counts();
+        if counts.values().sum::<usize>() >= STREAMS {
+            let detail = "Too many pages are live at the moment. Reload this one to see what is new.";
+            return refused(StatusCode::SERVICE_UNAVAILABLE, detail.to_owned());
+        }
+        let n = counts.get(who).copied().unwrap_or(0);
+        if n >= STREAMS_OF_ONE {
+            let detail = format!("You watch {n} runs live already. Close one of them.");
+            return refused(StatusCode::TOO_MANY_REQUESTS, detail);
+        }
+        counts.insert(who.to_owned(), n + 1);
+        Ok(Watching {
+            streams: self.streams.clone(),
+            who: who.to_owned(),
+        })
     }
 
     /// Forgets those who have not knocked for long. To be called from time to time.

@@ -117,6 +117,7 @@ impl From<assay_store::StoreError> for Problem {
         match error {
             StoreError::NotFound { what, .. } => Self::not_found(what),
             StoreError::Exists { what, .. } => Self::conflict(format!("There is such a {what} already.")),
+            StoreError::NoAttemptsLeft { of } => Self::conflict(format!("All {of} attempts are used.")),
             StoreError::Erased(_) => Self::conflict("The candidate of this assignment was erased."),
             StoreError::Place(_) => {
                 Self::bad_request("`after` is no place in this list: give back `next` of the page before.")

@@ -1,4 +1,6 @@
-//! Listening: connections with limits on their number and on how slowly they may begin, and an end that drains.
+//! Listening: connections with limits on their number and on how slowly they may be, and an end that drains.
+
+mod resting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,16 +9,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
+use axum::response::Response;
+use http_body_util::BodyExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// Most connections at once; more wait to be accepted.
+use resting::{Resting, Seat};
+
+/// Most connections at once. One more takes the place of the one that has been without a request for longest; where all are
+/// being answered, it waits.
 const MOST_CONNECTIONS: usize = 1024;
+/// How long a client may take nothing of an answer.
+const TAKES_WITHIN: Duration = Duration::from_secs(60);
 /// How long a client may take to send a request's headers, and how long a connection may be idle between two requests.
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// Largest headers of one request, in bytes.
@@ -46,19 +56,21 @@ pub async fn serve(
     let open = TaskTracker::new();
     let cut = CancellationToken::new();
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let resting = Arc::new(Resting::default());
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &resting) => accepted,
         };
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
-        let (router, stop, cut) = (router.clone(), stop.clone(), cut.clone());
+        let (router, stop) = (router.clone(), stop.clone());
+        let seat = Seat::take(&resting, cut.child_token());
         open.spawn(async move {
             tokio::select! {
-                () = cut.cancelled() => (),
-                () = converse(stream, peer, router, &stop) => (),
+                () = seat.given_up() => (),
+                () = converse(stream, peer, router, &stop, &seat) => (),
             }
             drop(place);
         });
@@ -76,12 +88,22 @@ pub async fn serve(
 
 type Place = tokio::sync::OwnedSemaphorePermit;
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, Place)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    resting: &Resting,
+) -> Option<(TcpStream, SocketAddr, Place)> {
     match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
+        Ok((stream, peer)) => {
+            if places.available_permits() == 0 {
+                resting.cut_longest();
+            }
+            let place = places.clone().acquire_owned().await.ok()?;
+            Some((stream, peer, place))
+        }
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted: {error}");
+            resting.cut_longest();
             tokio::time::sleep(PAUSE).await;
             None
         }
@@ -89,19 +111,37 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
 }
 
 /// Answers the requests of one connection.
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: &CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    stop: &CancellationToken,
+    seat: &Arc<Seat>,
+) {
     // Live events are small and should not wait for each other.
     drop(stream.set_nodelay(true));
-    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKES_WITHIN));
+    let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let (router, working) = (router.clone(), seat.work());
+        async move {
+            let response = answered(request, router).await;
+            // For as long as the answer's body is being sent.
+            Ok::<_, std::convert::Infallible>(response.map(|body| {
+                body.map_frame(move |frame| {
+                    let _ = &working;
+                    frame
+                })
+            }))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(MOST_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -113,6 +153,18 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: &Ca
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "a connection broke off: {error}");
     }
+}
+
+/// A body in pieces ends its connection. Such a request may have had a length, too, which is not believed; where a proxy in front
+/// believed it, what the two of us disagree about is never taken for another request.
+async fn answered(request: Request<Body>, router: Router) -> Response {
+    let is_in_pieces = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let Ok(mut response) = router.oneshot(request).await;
+    if is_in_pieces {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 #[cfg(test)]

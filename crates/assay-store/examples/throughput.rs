@@ -15,8 +15,8 @@ use assay_core::id::AssignmentId;
 use assay_core::queue::{Outcome, RunState, Trigger};
 use assay_store::Store;
 use assay_store::model::{
-    Assignment, AssignmentFilter, AssignmentSort, Candidate, Finish, NewRun, Origin, PageRequest, RunFile,
-    RunFilter, ScoreRow,
+    Assignment, AssignmentFilter, AssignmentSort, Candidate, Finish, GivenBack, NewRun, Origin, PageRequest,
+    RunFile, RunFilter, ScoreRow,
 };
 
 const N_ASSIGNMENTS: usize = 2_500;
@@ -167,7 +167,7 @@ async fn lists(store: &Store) -> Result<()> {
     time("claim and give back, 300 wait", async || {
         let claimed = store.claim("w", 1, 60_000).await?;
         match claimed {
-            Some((lease, ..)) => store.give_back(&lease, "", 1).await,
+            Some((lease, ..)) => store.give_back(&lease, GivenBack::Failed, "", 1).await,
             None => Ok(false),
         }
     })

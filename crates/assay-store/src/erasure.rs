@@ -8,13 +8,16 @@ use assay_core::queue::Outcome;
 
 use crate::assignments::NO_NAME;
 use crate::error::not_found;
-use crate::rows::{id, to_json};
+use crate::rows::{id, plain, to_json};
 use crate::sql::{Tx, all, execute};
 use crate::{Store, StoreError, assignments, queue};
 
 impl Store {
     /// Erases a candidate: their name and address, the name of their repository, their tokens; of their runs the commit, the
     /// reason, all events but the end, all files, reports and messages to forges. Runs that are not finished end as cancelled.
+    ///
+    /// In the place of a forge's repository's name stands `tombstone`, by which [`Store::forge_assignment`] still finds the
+    /// assignment: who was erased does not come back with the next hook.
     /// Answers the digests of the blobs that nothing refers to any more; their files are removed. Ids, outcomes, points and the
     /// audit trail stay. Erasing again is harmless.
     ///
@@ -22,7 +25,12 @@ impl Store {
     ///
     /// When there is no such assignment, a file cannot be removed, or the database fails: then nothing is erased but files, and
     /// it is to be tried again.
-    pub async fn erase_candidate(&self, id: &AssignmentId, now_ms: i64) -> Result<Vec<String>, StoreError> {
+    pub async fn erase_candidate(
+        &self,
+        id: &AssignmentId,
+        tombstone: &str,
+        now_ms: i64,
+    ) -> Result<Vec<String>, StoreError> {
         let mut tx = self.write().await?;
         if assignments::find(&mut tx, id).await?.is_none() {
             return Err(not_found("assignment", id.as_str()));
@@ -31,7 +39,7 @@ impl Store {
         for run in runs_of(&mut tx, id, now_ms).await? {
             erase_run(&mut tx, &run, &mut digests).await?;
         }
-        erase_assignment(&mut tx, id, now_ms).await?;
+        erase_assignment(&mut tx, id, tombstone, now_ms).await?;
         let removed = self.remove_blobs(&mut tx, digests).await?;
         self.publish(tx).await?;
         self.forget_deleted().await?;
@@ -104,7 +112,12 @@ async fn erase_run(tx: &mut Tx, run: &RunId, digests: &mut HashSet<String>) -> R
     Ok(())
 }
 
-async fn erase_assignment(tx: &mut Tx, id: &AssignmentId, now_ms: i64) -> Result<(), StoreError> {
+async fn erase_assignment(
+    tx: &mut Tx,
+    id: &AssignmentId,
+    tombstone: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let id = id.as_str();
     execute!(
         &mut *tx,
@@ -135,10 +148,14 @@ async fn erase_assignment(tx: &mut Tx, id: &AssignmentId, now_ms: i64) -> Result
     )?;
     execute!(
         tx,
-        "UPDATE assignments SET state = 'erased', candidate = NULL, candidate_key = $1,
-                                repository = CASE WHEN connection IS NULL THEN NULL ELSE '' END
-         WHERE id = $2",
+        "UPDATE assignments SET candidate = NULL, candidate_key = $1,
+                                repository = CASE WHEN connection IS NULL THEN NULL
+                                                  WHEN state = 'erased' THEN repository
+                                                  ELSE $2 END,
+                                state = 'erased'
+         WHERE id = $3",
         NO_NAME,
+        plain(tombstone),
         id,
     )?;
     Ok(())

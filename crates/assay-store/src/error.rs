@@ -57,6 +57,12 @@ pub enum StoreError {
     /// The assignment was erased: nothing can be added to it or changed about it.
     #[error("the assignment `{0}` was erased")]
     Erased(String),
+    /// A run that counts would be one more than the assignment's attempts.
+    #[error("all {of} attempts are used")]
+    NoAttemptsLeft {
+        /// How many there are.
+        of: u32,
+    },
     /// [`crate::model::PageRequest::after`] names no place in this list.
     #[error("`{0}` is no place in this list (hint: give back `next` of the page before)")]
     Place(String),

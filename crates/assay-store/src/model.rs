@@ -314,6 +314,8 @@ pub struct Run {
     pub reason: String,
     /// How often a worker took it.
     pub executions: u32,
+    /// How often of these the worker had to end before the run did.
+    pub interruptions: u32,
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
     /// When it was queued.
@@ -384,6 +386,15 @@ pub struct Lease {
     pub worker: String,
     /// Which execution of the run it is.
     pub execution: u32,
+}
+
+/// Why a worker gives a run back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenBack {
+    /// Something of ours failed that may pass.
+    Failed,
+    /// The worker has to end. That is nothing against the run, however often it happens.
+    Interrupted,
 }
 
 /// What a worker learns from a heartbeat.

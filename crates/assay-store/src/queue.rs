@@ -10,7 +10,7 @@ use assay_core::queue::{Outcome, RunState, Trigger, Waiting, order};
 use tokio::sync::Mutex;
 
 use crate::error::{exists, not_found};
-use crate::model::{Assignment, Beat, Enqueued, Finish, Lease, NewRun, QueueNumbers, Run};
+use crate::model::{Assignment, Beat, Enqueued, Finish, GivenBack, Lease, NewRun, QueueNumbers, Run};
 use crate::names::Named;
 use crate::rows::{count, id, plain};
 use crate::sql::{Tx, all, execute, optional};
@@ -79,7 +79,7 @@ async fn requeue(tx: &mut Tx, run: &RunId, held: &Held, reason: &str, now_ms: i6
     events::add(tx, run.as_str(), &Event::RunGivenBack { reason }, now_ms).await
 }
 
-/// A run whose worker is lost: id, assignment, executions, whether it was to be cancelled.
+/// A run whose worker is lost: id, assignment, executions that were not interrupted, whether it was to be cancelled.
 type Lost = (String, String, i64, bool);
 
 /// Gives lost runs another chance, or ends those that had enough.
@@ -155,7 +155,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the assignment is not there or erased, or the run's id is there already.
+    /// When the assignment is not there or erased, the run counts and no attempt is left (those that it would supersede cost
+    /// none), or the run's id is there already.
     pub async fn enqueue(&self, new: &NewRun, now_ms: i64) -> Result<Enqueued, StoreError> {
         let mut tx = self.write().await?;
         let assignment = assignments::find_live(&mut tx, &new.assignment).await?;
@@ -181,6 +182,13 @@ impl Store {
                 if RunState::of(&state)? == RunState::Queued {
                     superseded.push(run);
                 }
+            }
+        }
+        if let (true, Some(of)) = (new.counts, assignment.attempts) {
+            // Of those that it supersedes, none is in a worker's hands: nobody takes one meanwhile.
+            let n_used = runs::attempts_used(&mut tx, &new.assignment, &superseded).await?;
+            if n_used >= of {
+                return Err(StoreError::NoAttemptsLeft { of });
             }
         }
         execute!(
@@ -358,23 +366,36 @@ impl Store {
     }
 
     /// Puts the run in a worker's hands back into the queue, at its old place; one that was to be cancelled ends as cancelled.
-    /// False: the lease is lost, and nothing was written.
+    /// An interrupted execution is not held against the run. False: the lease is lost, and nothing was written.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn give_back(&self, lease: &Lease, reason: &str, now_ms: i64) -> Result<bool, StoreError> {
+    pub async fn give_back(
+        &self,
+        lease: &Lease,
+        why: GivenBack,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let Some(held) = held(&mut tx, lease).await? else {
             return Ok(false);
         };
+        if why == GivenBack::Interrupted {
+            execute!(
+                &mut tx,
+                "UPDATE runs SET interruptions = interruptions + 1 WHERE id = $1",
+                lease.run.as_str(),
+            )?;
+        }
         requeue(&mut tx, &lease.run, &held, reason, now_ms).await?;
         self.publish(tx).await?;
         Ok(true)
     }
 
     /// Takes all runs out of the hands of a worker that is known to be gone, such as this one's former life. Each waits again;
-    /// after `max_executions` it ends as the platform's failure. Answers which runs it were.
+    /// after `max_executions` that were not interrupted it ends as the platform's failure. Answers which runs it were.
     ///
     /// # Errors
     ///
@@ -388,7 +409,7 @@ impl Store {
         let mut tx = self.write().await?;
         let lost: Vec<Lost> = all!(
             &mut tx,
-            "SELECT id, assignment, executions, cancel_requested FROM runs
+            "SELECT id, assignment, executions - interruptions, cancel_requested FROM runs
              WHERE state = 'running' AND worker = $1 ORDER BY queued_at_ms, id",
             plain(worker),
         )?;
@@ -406,7 +427,7 @@ impl Store {
         let mut tx = self.write().await?;
         let lost: Vec<Lost> = all!(
             &mut tx,
-            "SELECT id, assignment, executions, cancel_requested FROM runs
+            "SELECT id, assignment, executions - interruptions, cancel_requested FROM runs
              WHERE state = 'running' AND lease_until_ms <= $1 ORDER BY queued_at_ms, id",
             now_ms,
         )?;

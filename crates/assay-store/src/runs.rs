@@ -26,6 +26,7 @@ struct Columns {
     outcome: Option<String>,
     reason: String,
     executions: i64,
+    interruptions: i64,
     cancel_requested: bool,
     queued_at_ms: i64,
     started_at_ms: Option<i64>,
@@ -50,6 +51,7 @@ impl TryFrom<Columns> for Run {
             outcome: row.outcome.as_deref().map(Outcome::of).transpose()?,
             reason: row.reason,
             executions: count(row.executions),
+            interruptions: count(row.interruptions),
             cancel_requested: row.cancel_requested,
             queued_at_ms: row.queued_at_ms,
             started_at_ms: row.started_at_ms,
@@ -132,6 +134,25 @@ pub(crate) async fn tallies_of(
     Ok(tallies)
 }
 
+/// The attempts that an assignment has used up, but for these runs.
+pub(crate) async fn attempts_used(
+    tx: &mut Tx,
+    assignment: &AssignmentId,
+    but: &[RunId],
+) -> Result<u32, StoreError> {
+    let tallies = tallies_of(&mut *tx, &[assignment.as_str()]).await?;
+    let n_used = tallies.get(assignment).map_or(0, |tally| tally.n_attempts_used);
+    if but.is_empty() {
+        return Ok(n_used);
+    }
+    let ids: Vec<&str> = but.iter().map(RunId::as_str).collect();
+    let counting: Vec<(String,)> = built!(tx, |query| {
+        query.push("SELECT id FROM runs WHERE counts AND id");
+        push_in!(query, &ids);
+    })?;
+    Ok(n_used.saturating_sub(u32::try_from(counting.len()).unwrap_or(u32::MAX)))
+}
+
 impl Store {
     /// A run.
     ///
@@ -205,7 +226,6 @@ impl Store {
     ///
     /// When the database fails.
     pub async fn attempts_used(&self, assignment: &AssignmentId) -> Result<u32, StoreError> {
-        let tallies = tallies_of(&mut self.read().await?, &[assignment.as_str()]).await?;
-        Ok(tallies.get(assignment).map_or(0, |tally| tally.n_attempts_used))
+        attempts_used(&mut self.read().await?, assignment, &[]).await
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod assignments;
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod connect;
 pub(crate) mod doctor;
 pub(crate) mod exercise;
 pub(crate) mod images;

@@ -4,6 +4,7 @@
 //! name one of its keys and have that key's type, so the file, the variables and the flags cannot drift apart.
 
 mod layers;
+mod oidc;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub(crate) struct Configuration {
     pub(crate) engine: EngineSection,
     pub(crate) git: Git,
     pub(crate) worker: WorkerSection,
+    pub(crate) oidc: oidc::OidcSection,
     pub(crate) log: Log,
     pub(crate) otlp: Otlp,
 }
@@ -243,6 +245,7 @@ impl Configuration {
                 "5s or more; the default is 60s",
             );
         }
+        self.oidc.lint(layers);
         if tracing_subscriber::EnvFilter::try_new(&self.log.filter).is_err() {
             layers.mistake(
                 "log.filter",

@@ -73,6 +73,9 @@ enum Once {
     Rerun(commands::runs::One),
     /// Cancel a run of a daemon.
     Cancel(commands::runs::One),
+    /// Make, list and switch off a daemon's connections to forges.
+    #[command(subcommand)]
+    Connect(commands::connect::Command),
     /// Make, list and switch off accounts of the daemon.
     #[command(subcommand)]
     User(commands::user::Command),
@@ -163,6 +166,7 @@ async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -
         Once::Logs(arguments) => commands::logs::run(&arguments, cancel).await,
         Once::Rerun(arguments) => commands::runs::rerun(&arguments).await,
         Once::Cancel(arguments) => commands::runs::cancel(&arguments).await,
+        Once::Connect(command) => commands::connect::run(command).await,
         Once::User(command) => commands::user::run(command).await,
         Once::Config(arguments) => commands::config::run(&arguments),
         Once::Migrate(arguments) => commands::backup::migrate(&arguments).await,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use assay_core::fault::Whose;
 use assay_core::queue::Outcome;
 use assay_store::StoreError;
-use assay_store::model::{Assignment, Beat, Finish, Lease, Run};
+use assay_store::model::{Assignment, Beat, Finish, GivenBack, Lease, Run};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -212,13 +212,13 @@ impl<E: Executor> Carry<E> {
 
     /// What becomes of the run. `Err`: nothing is to be finished; with a reason, the run goes back into the queue.
     fn next(&self, ending: &Ending) -> Result<Next, Option<String>> {
-        let settings = &self.shared.settings;
+        let max = self.shared.settings.max_executions;
+        // Those that a shutdown interrupted are not held against it.
+        let execution = self.task.execution.saturating_sub(self.task.run.interruptions);
         match self.stopped.get() {
             Some(Stopped::Lost) => Err(None),
             // What was done in the very last moment counts.
-            _ if matches!(ending, Ending::Scored(_) | Ending::Nothing(_)) => {
-                Ok(ending.next(self.task.execution, settings.max_executions))
-            }
+            _ if matches!(ending, Ending::Scored(_) | Ending::Nothing(_)) => Ok(ending.next(execution, max)),
             Some(Stopped::OnRequest) => Ok(Next::End(Outcome::Cancelled, String::new())),
             Some(Stopped::Drain) => Err(Some("its worker is shutting down".to_owned())),
             Some(Stopped::Late) => {
@@ -226,7 +226,7 @@ impl<E: Executor> Carry<E> {
                 let reason = format!("It was not done after {limit} minutes.");
                 Ok(Next::End(Outcome::Failed(Whose::Platform), reason))
             }
-            None => Ok(ending.next(self.task.execution, settings.max_executions)),
+            None => Ok(ending.next(execution, max)),
         }
     }
 
@@ -303,7 +303,7 @@ impl<E: Executor> Carry<E> {
     async fn give_back(&self, reason: &str) {
         let run = &self.lease.run;
         let why = match self.stopped.get() {
-            Some(_) => "drain",
+            Some(_) => GivenBack::Interrupted,
             None => {
                 // In our hands for a while yet, so that what was amiss has time to pass.
                 let pause = self.shared.settings.retry_pause * self.task.execution;
@@ -311,13 +311,14 @@ impl<E: Executor> Carry<E> {
                     () = tokio::time::sleep(pause) => (),
                     () = self.cancel.cancelled() => (),
                 }
-                "fault"
+                GivenBack::Failed
             }
         };
         tracing::warn!(run.id = %run, "run {run} goes back into the queue: {reason}");
         let deadline = self.deadline();
         loop {
-            match self.shared.store.give_back(&self.lease, reason, now_ms()).await {
+            let store = &self.shared.store;
+            match store.give_back(&self.lease, why, reason, now_ms()).await {
                 Ok(true) => return meters::run_given_back(why),
                 Ok(false) => return,
                 Err(error) => {

@@ -88,12 +88,12 @@ pub(super) struct From {
 /// Read or follow a run's events
 ///
 /// With `Accept: text/event-stream` as a stream: each event has its number as `id`, and the same JSON as `data`; `Last-Event-ID`
-/// goes on after a break; the stream ends after `run_ended`. Otherwise the events that there are, at most 1000. Needs `read`.
+/// goes on after a break; the stream ends after `run_ended`; one person follows at most 20 at a time. Otherwise the events that there are, at most 1000. Needs `read`.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", tag = "runs",
     params(("id" = String, Path, description = "Id of the run."), From, ("Last-Event-ID" = Option<i64>, Header, description = "Number of the last event that was seen.")),
     responses((status = 200, description = "Events, in order.", content((List<RunEvent> = "application/json"), (String = "text/event-stream")))))]
 pub(super) async fn events(
-    _: Scoped<right::Read>,
+    by: Scoped<right::Read>,
     State(app): State<App>,
     Path(id): Path<RunId>,
     Query(from): Query<From>,
@@ -113,7 +113,9 @@ pub(super) async fn events(
         };
         return Ok(axum::Json(list).into_response());
     }
+    let watching = app.limits().watch(by.user.id.as_str())?;
     let events = live::events(&app, id.clone(), after).filter_map(move |event| {
+        let _ = &watching;
         let told = match event {
             Ok(event) => told(event),
             Err(error) => {

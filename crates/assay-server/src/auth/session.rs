@@ -147,6 +147,11 @@ pub async fn sign_in(
         tracing::info!(%address, "a sign-in was refused");
         return Err(Problem::unauthorized("The name or the password is wrong."));
     };
+    begin(app, headers, &user).await
+}
+
+/// Begins a session of somebody who is known; the one that the browser came with ends. Gives the cookie to set.
+pub(super) async fn begin(app: &App, headers: &HeaderMap, user: &User) -> Result<HeaderValue, Problem> {
     if let Some((old, ..)) = find(app, headers).await? {
         app.store().revoke_token(&old.id, app.now_ms()).await?;
     }

@@ -62,10 +62,12 @@ pub async fn archive_due(app: &App) -> Result<u64, Problem> {
 /// Erases a candidate: personal data, code and reports are gone everywhere; ids, outcomes and the audit trail stay. Runs that
 /// still go are cancelled. It cannot be undone; doing it again changes nothing.
 ///
+/// Of a repository at a forge a keyed hash is kept, so that its next hook does not bring the candidate back.
+///
 /// # Errors
 /// 404 when there is no such assignment.
 pub async fn erase(app: &App, by: &Actor, id: &AssignmentId) -> Result<(), Problem> {
-    assignment(app, id).await?;
+    let assignment = assignment(app, id).await?;
     let now_ms = app.now_ms();
     for kind in [TokenKind::Git, TokenKind::Page] {
         app.store().revoke_tokens_of(kind, id.as_str(), now_ms).await?;
@@ -75,7 +77,14 @@ pub async fn erase(app: &App, by: &Actor, id: &AssignmentId) -> Result<(), Probl
             .revoke_tokens_of(TokenKind::Share, run.id.as_str(), now_ms)
             .await?;
     }
-    let removed = app.store().erase_candidate(id, now_ms).await?;
+    let tombstone = match &assignment.origin {
+        Origin::Hosted => String::new(),
+        Origin::Forge {
+            connection,
+            repository,
+        } => app.settings().key.tombstone(connection, repository),
+    };
+    let removed = app.store().erase_candidate(id, &tombstone, now_ms).await?;
     repository::remove(app, id).await?;
     repository::remove_bundle(app, id).await?;
     let detail = json!({ "n_blobs": removed.len() });

@@ -31,15 +31,40 @@ pub struct NewUser {
     pub password: Option<String>,
 }
 
+fn fits(text: &str) -> bool {
+    text.chars().count() <= MAX_TEXT && !text.contains(char::is_control)
+}
+
+/// Whether somebody may sign in with this.
+pub(crate) fn is_login(text: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || "._@+-".contains(c);
+    !text.is_empty() && fits(text) && text.chars().all(is_plain)
+}
+
+/// An account to be stored, by which nobody can sign in yet.
+pub(crate) fn new_user(app: &App, login: &str, name: &str, role: Role) -> User {
+    User {
+        id: UserId::from_random(rand::random()),
+        name: match name.trim() {
+            name if name.is_empty() || !fits(name) => login.to_owned(),
+            name => name.to_owned(),
+        },
+        login: login.to_owned(),
+        password_hash: None,
+        oidc_subject: None,
+        role,
+        created_at_ms: app.now_ms(),
+        disabled_at_ms: None,
+    }
+}
+
 /// Makes an account.
 ///
 /// # Errors
 /// 409 when the login is taken; 422 when login or password do not fit.
 pub async fn create_user(app: &App, by: &Actor, new: &NewUser) -> Result<User, Problem> {
     let login = new.login.trim().to_lowercase();
-    let is_plain = |c: char| c.is_alphanumeric() || "._@+-".contains(c);
-    let fits = |text: &str| text.chars().count() <= MAX_TEXT && !text.contains(char::is_control);
-    if login.is_empty() || !fits(&login) || !login.chars().all(is_plain) || !fits(&new.name) {
+    if !is_login(&login) || !fits(&new.name) {
         return Err(Problem::unprocessable(format!(
             "A login has 1 to {MAX_TEXT} letters, digits and any of ._@+-, a name at most {MAX_TEXT} characters."
         )));
@@ -49,17 +74,8 @@ pub async fn create_user(app: &App, by: &Actor, new: &NewUser) -> Result<User, P
         None => None,
     };
     let user = User {
-        id: UserId::from_random(rand::random()),
-        name: match new.name.trim() {
-            "" => login.clone(),
-            name => name.to_owned(),
-        },
-        login,
         password_hash,
-        oidc_subject: None,
-        role: new.role,
-        created_at_ms: app.now_ms(),
-        disabled_at_ms: None,
+        ..new_user(app, &login, &new.name, new.role)
     };
     app.store().create_user(&user).await?;
     let detail = json!({ "role": user.role.name() });

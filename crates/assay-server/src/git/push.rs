@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_core::assignment::{Pushed, Weight, weigh};
+use assay_core::assignment::{KeptOnly, Pushed, Weight, weigh};
 use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::{RunState, Trigger};
 use assay_git::host::{Host, HostError, Push as HostPush, Update};
@@ -128,16 +128,27 @@ async fn take(
                 seed: rand::random(),
                 counts: true,
             };
-            let enqueued = app.store().enqueue(&new, app.now_ms()).await?;
-            tracing::info!(run = %enqueued.run.id, assignment = %assignment.id, n_superseded = enqueued.superseded.len(),
-                "run {} was pushed", enqueued.run.id);
-            lines.extend(remarks::submitted(
-                &assignment.exercise,
-                &enqueued.run,
-                enqueued.superseded.len(),
-            ));
-            lines.extend(remarks::cost(&weight));
-            run = Some(enqueued.run);
+            match app.store().enqueue(&new, app.now_ms()).await {
+                Ok(enqueued) => {
+                    let n_superseded = enqueued.superseded.len();
+                    tracing::info!(run = %enqueued.run.id, assignment = %assignment.id, n_superseded,
+                        "run {} was pushed", enqueued.run.id);
+                    lines.extend(remarks::submitted(
+                        &assignment.exercise,
+                        &enqueued.run,
+                        n_superseded,
+                    ));
+                    lines.extend(remarks::cost(&weight));
+                    run = Some(enqueued.run);
+                }
+                // A worker took what this one would have superseded, since the attempts were counted.
+                Err(StoreError::NoAttemptsLeft { of }) => {
+                    let weight = Weight::KeptOnly(KeptOnly::NoAttemptsLeft { of });
+                    lines.extend(remarks::kept(&assignment.exercise, &update.target.to_string()));
+                    lines.extend(remarks::cost(&weight));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         (Weight::Submission { .. }, None) => lines.extend(remarks::no_commit(&update.reference)),
         (Weight::KeptOnly(_) | Weight::Refused(_), _) => {

@@ -27,6 +27,7 @@ mod telling;
 mod tests;
 
 pub use courier::Courier;
+pub(crate) use forge::http as client;
 
 pub(crate) fn routes() -> Router<App> {
     receive::routes()

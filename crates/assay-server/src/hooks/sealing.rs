@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use assay_core::id::ConnectionId;
 use hmac::{Hmac, Mac};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
@@ -64,6 +65,12 @@ impl SealingKey {
         mac.update(text.as_bytes());
         let bytes = mac.finalize().into_bytes();
         bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What stands for a forge's repository whose candidate was erased: it is recognised by whoever names it, and tells its name
+    /// to nobody who has only the database.
+    pub(crate) fn tombstone(&self, connection: &ConnectionId, repository: &str) -> String {
+        format!("erased:{}", self.mark(&format!("{connection}\n{repository}")))
     }
 
     fn cipher(&self) -> Result<LessSafeKey, CannotOpen> {

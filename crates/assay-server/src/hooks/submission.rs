@@ -71,7 +71,17 @@ pub(super) async fn take(
         seed: rand::random::<u32>().into(),
         counts: Trigger::Webhook.may_cost(),
     };
-    let run = store.enqueue(&new, now_ms).await?.run;
+    let run = match store.enqueue(&new, now_ms).await {
+        Ok(enqueued) => enqueued.run,
+        // Another hook took the last attempt since we counted.
+        Err(StoreError::NoAttemptsLeft { of }) => {
+            let why = kept_only(&KeptOnly::NoAttemptsLeft { of });
+            let id = &new.assignment;
+            tell_skipped(app, connection, secrets, submission, &new.commit, id, why);
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
     tell(store, connection, &run.id, submission, Moment::Begin).await?;
     tell(store, connection, &run.id, submission, Moment::End).await?;
     Ok(Some(run.id))
@@ -135,11 +145,14 @@ async fn whole(
     })
 }
 
-/// The assignment of a repository; its first hook makes it.
+/// The assignment of a repository; its first hook makes it. One that was erased stays so.
 async fn assignment(app: &App, connection: &Connection, repository: &str) -> Result<Assignment, Problem> {
     let store = app.store();
-    if let Some(there) = store.forge_assignment(&connection.id, repository).await? {
-        return Ok(there);
+    let erased = app.settings().key.tombstone(&connection.id, repository);
+    for name in [repository, &erased] {
+        if let Some(there) = store.forge_assignment(&connection.id, name).await? {
+            return Ok(there);
+        }
     }
     let folder = app.exercises().get(&connection.exercise).ok_or_else(|| {
         let detail = format!("The exercise `{}` is not there any more.", connection.exercise);

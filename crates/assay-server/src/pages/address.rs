@@ -1,7 +1,7 @@
 //! Addresses of our own pages.
 
 /// A value for a query, every byte encoded that is not plain.
-pub(super) fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {

@@ -9,16 +9,18 @@ use serde::Deserialize;
 
 use super::act::to;
 use super::address;
-use super::frame::{Frame, page_with};
-use super::sign_in::SignInPage;
+use super::frame::{Frame, page, page_with};
+use super::sign_in::{Elsewhere, SignInPage};
 use crate::auth::right::Read;
-use crate::auth::{self, Form};
-use crate::limits::Client;
+use crate::auth::{self, Form, oidc};
+use crate::limits::{Client, Gate};
 use crate::{App, Problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/sign-in", get(form).post(sign_in))
+        .route("/sign-in/oidc", get(elsewhere))
+        .route("/sign-in/oidc/back", get(back))
         .route("/sign-out", post(sign_out))
 }
 
@@ -28,8 +30,12 @@ struct Next {
     next: String,
 }
 
-fn sign_in_page(login: String, next: &str, wrong: Option<String>) -> SignInPage {
+fn sign_in_page(app: &App, login: String, next: &str, wrong: Option<String>) -> SignInPage {
     SignInPage {
+        elsewhere: app.settings().oidc.as_ref().map(|oidc| Elsewhere {
+            name: oidc.name.clone(),
+            href: format!("/sign-in/oidc?next={}", address::encoded(address::own(next))),
+        }),
         frame: Frame {
             title: "Sign in".into(),
             home: "/sign-in".into(),
@@ -41,10 +47,62 @@ fn sign_in_page(login: String, next: &str, wrong: Option<String>) -> SignInPage 
     }
 }
 
-async fn form(Query(Next { next }): Query<Next>) -> Result<Response, Problem> {
+async fn form(State(app): State<App>, Query(Next { next }): Query<Next>) -> Result<Response, Problem> {
+    page(&sign_in_page(&app, String::new(), &next, None))
+}
+
+/// To the provider.
+async fn elsewhere(
+    State(app): State<App>,
+    client: Client,
+    Query(Next { next }): Query<Next>,
+) -> Result<Response, Problem> {
+    let next = address::own(&next);
+    let begun = async {
+        app.limits().check(Gate::SignIn, client.0)?;
+        oidc::begin(&app, next).await
+    };
+    match begun.await {
+        Ok((provider, cookie)) => {
+            let mut response = to(&provider)?;
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+            Ok(response)
+        }
+        Err(problem) => not_in(&app, next, problem),
+    }
+}
+
+/// From the provider.
+async fn back(
+    State(app): State<App>,
+    client: Client,
+    headers: HeaderMap,
+    Query(answer): Query<oidc::Answer>,
+) -> Result<Response, Problem> {
+    let ended = async {
+        app.limits().check(Gate::SignIn, client.0)?;
+        oidc::end(&app, &headers, &answer).await
+    };
+    match ended.await {
+        Ok(signed_in) => {
+            let mut response = to(address::own(&signed_in.next))?;
+            for cookie in signed_in.cookies {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            Ok(response)
+        }
+        Err(problem) => not_in(&app, "/", problem),
+    }
+}
+
+/// The sign-in page with the reason; where there is no provider, there is no such page.
+fn not_in(app: &App, next: &str, problem: Problem) -> Result<Response, Problem> {
+    if app.settings().oidc.is_none() {
+        return Err(problem);
+    }
     page_with(
-        axum::http::StatusCode::OK,
-        &sign_in_page(String::new(), &next, None),
+        problem.status,
+        &sign_in_page(app, String::new(), next, Some(problem.detail)),
     )
 }
 
@@ -73,7 +131,7 @@ async fn sign_in(
             let login = who.login.chars().take(64).collect();
             page_with(
                 problem.status,
-                &sign_in_page(login, &who.next, Some(problem.detail)),
+                &sign_in_page(&app, login, &who.next, Some(problem.detail)),
             )
         }
         Err(problem) => Err(problem),

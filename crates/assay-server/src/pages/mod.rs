@@ -44,6 +44,8 @@ mod when;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::encoded;
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(show::routes())

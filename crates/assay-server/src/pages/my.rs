@@ -70,7 +70,7 @@ async fn run_live(
     let row = find_row(&app, &candidate.assignment).await?;
     let id = find(&app, &candidate.assignment, number).await?.id;
     let of = app.clone();
-    stream(&app, move || {
+    stream(&app, candidate.assignment.as_str(), move || {
         let (app, row, id) = (of.clone(), row.clone(), id.clone());
         async move {
             let run = app.store().run(&id).await?;

@@ -226,8 +226,8 @@ async fn run_live(
 ) -> Result<Response, Problem> {
     let run = find_run(&app, &id).await?;
     let assignment = find_row(&app, &run.assignment).await?.assignment;
-    let of = app.clone();
-    stream(&app, move || {
+    let (of, who) = (app.clone(), visitor.user.id.clone());
+    stream(&app, who.as_str(), move || {
         let (app, visitor, assignment, id) = (of.clone(), visitor.clone(), assignment.clone(), id.clone());
         async move {
             let run = find_run(&app, &id).await?;

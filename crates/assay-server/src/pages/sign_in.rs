@@ -14,6 +14,15 @@ pub(super) struct SignInPage {
     /// Where to go afterwards.
     pub(super) next: String,
     pub(super) wrong: Option<String>,
+    pub(super) elsewhere: Option<Elsewhere>,
+}
+
+/// Where else one may sign in.
+pub(super) struct Elsewhere {
+    /// What it is called.
+    pub(super) name: String,
+    /// Address that leads there.
+    pub(super) href: String,
 }
 
 /// What is shown instead of what was asked for.

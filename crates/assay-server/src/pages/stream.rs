@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -18,34 +18,25 @@ const PAUSE: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a stream lives. Browsers come back by themselves.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
-/// Streams at a time; whoever comes beyond them sees the page without one, and can reload it.
-static STREAMS: Semaphore = Semaphore::const_new(500);
-
 /// What a stream sends: the part as HTML, and whether it will ever change again.
 pub(super) struct Part {
     pub(super) html: String,
     pub(super) is_last: bool,
 }
 
-/// Sends the part whenever it has changed, until it is the last one, nobody listens, or the daemon drains.
-pub(super) fn stream<F, R>(app: &App, render: F) -> Result<Response, Problem>
+/// Sends `who` the part whenever it has changed, until it is the last one, nobody listens, or the daemon drains.
+pub(super) fn stream<F, R>(app: &App, who: &str, render: F) -> Result<Response, Problem>
 where
     F: Fn() -> R + Send + 'static,
     R: Future<Output = Result<Part, Problem>> + Send,
 {
-    let Ok(permit) = STREAMS.try_acquire() else {
-        return Err(Problem::new(
-            axum::http::StatusCode::SERVICE_UNAVAILABLE,
-            "too_many_streams",
-            "Too many pages are live at the moment. Reload this one to see what is new.",
-        ));
-    };
+    let watching = app.limits().watch(who)?;
     let (sender, receiver) = mpsc::channel::<Result<Event, Infallible>>(1);
     let mut changes = app.store().changed();
     let shutdown = app.shutdown().clone();
     let end = Instant::now() + LONGEST;
     app.tasks().spawn(async move {
-        let _permit = permit;
+        let _watching = watching;
         let mut shown = String::new();
         loop {
             changes.mark_unchanged();

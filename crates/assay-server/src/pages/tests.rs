@@ -62,6 +62,7 @@ fn run(state: RunState, outcome: Option<Outcome>) -> Run {
         outcome,
         reason: String::new(),
         executions: 1,
+        interruptions: 0,
         cancel_requested: false,
         queued_at_ms: NOW,
         started_at_ms: Some(NOW),
@@ -297,6 +298,7 @@ fn app(store: Store, exercises: Exercises, dir: &std::path::Path) -> App {
         behind_proxy: false,
         retention: std::time::Duration::from_secs(1),
         key: crate::hooks::sealing::SealingKey::new([0; 32]),
+        oidc: None,
     };
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new()
         .build_recorder()

@@ -61,6 +61,7 @@ impl Server {
             behind_proxy: false,
             retention: Duration::from_secs(60),
             key: assay_server::hooks::sealing::SealingKey::new([0; 32]),
+            oidc: None,
         };
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let app = App::new(

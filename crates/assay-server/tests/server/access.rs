@@ -10,7 +10,7 @@ use crate::daemon::{Caller, Daemon};
 
 /// Who may come in.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Door {
+pub(crate) enum Door {
     /// Anybody.
     Open,
     /// Whoever has the right.
@@ -27,7 +27,7 @@ use Door::{Candidate, Needs, Open, Own, Reader};
 use Right::{Admin, Invite, Read, Run};
 
 #[rustfmt::skip]
-const ROUTES: &[(&str, &str, Door)] = &[
+pub(crate) const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/health", Open),
     ("GET", "/ready", Open),
     ("GET", "/metrics", Open),
@@ -78,6 +78,8 @@ const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/assets/{name}", Open),
     ("GET", "/sign-in", Open),
     ("POST", "/sign-in", Open),
+    ("GET", "/sign-in/oidc", Open),
+    ("GET", "/sign-in/oidc/back", Open),
     ("GET", "/", Needs(Read)),
     ("GET", "/invite", Needs(Invite)),
     ("POST", "/invite", Needs(Invite)),

@@ -8,6 +8,7 @@ use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::{Outcome, Trigger};
 use assay_engine::Exercises;
 use assay_server::auth::Right;
+use assay_server::auth::oidc::Oidc;
 use assay_server::desk::{self, Invitation, NewUser};
 use assay_server::{App, Settings, router};
 use assay_store::Store;
@@ -15,6 +16,7 @@ use assay_store::model::{Actor, CategoryRow, Finish, Lease, NewRun, Role, RunFil
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -32,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Daemon {
     pub(crate) app: App,
     router: Router,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 /// Who asks.
@@ -89,6 +91,11 @@ impl Daemon {
     }
 
     pub(crate) async fn at(public_url: &str) -> Self {
+        Self::with(public_url, None).await
+    }
+
+    /// A daemon where one may sign in elsewhere.
+    pub(crate) async fn with(public_url: &str, oidc: Option<Oidc>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", dir.path().join("assay.db").display());
         let store = Store::open(&database, &dir.path().join("blobs")).await.unwrap();
@@ -108,6 +115,7 @@ impl Daemon {
             behind_proxy: true,
             retention: Duration::from_secs(90 * 24 * 60 * 60),
             key: assay_server::hooks::sealing::SealingKey::new([0; 32]),
+            oidc,
         };
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let app = App::new(
@@ -119,18 +127,24 @@ impl Daemon {
             TaskTracker::new(),
         );
         let router = router(app.clone());
-        Self {
-            app,
-            router,
-            _dir: dir,
-        }
+        Self { app, router, dir }
+    }
+
+    /// Listens as the program does. Gives the address.
+    pub(crate) async fn listen(&self) -> std::net::SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (router, stop) = (self.router.clone(), self.app.shutdown().clone());
+        tokio::spawn(async move { assay_server::serve(listener, router, &stop, Duration::ZERO).await });
+        address
     }
 
     pub(crate) fn repository(&self, id: &str) -> std::path::PathBuf {
         self.app.settings().repositories.join(format!("{id}.git"))
     }
 
-    pub(crate) async fn call(&self, method: &str, path: &str, by: &Caller, body: &str) -> Reply {
+    /// An answer whose body is still to come.
+    pub(crate) async fn open(&self, method: &str, path: &str, by: &Caller, body: &str) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = &by.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -150,9 +164,12 @@ impl Daemon {
             request = request.header(*name, value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, by: &Caller, body: &str) -> Reply {
         let whole = async {
-            let response = self.router.clone().oneshot(request).await.unwrap();
-            let (parts, body) = response.into_parts();
+            let (parts, body) = self.open(method, path, by, body).await.into_parts();
             let bytes = axum::body::to_bytes(body, 32 << 20).await.unwrap();
             Reply {
                 status: parts.status,

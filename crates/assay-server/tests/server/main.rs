@@ -9,4 +9,9 @@
 mod access;
 mod api;
 mod daemon;
+mod house;
+mod housekeeping;
+mod oidc;
 mod sessions;
+mod web;
+mod wire;

@@ -173,7 +173,10 @@ pub(crate) async fn a_candidate_is_forgotten(world: World) {
     );
     assert!(everything(&world).await.matches(TRACE).count() >= 12);
 
-    let removed = store.erase_candidate(&before.id, 9_000).await.unwrap();
+    let removed = store
+        .erase_candidate(&before.id, "tombstone", 9_000)
+        .await
+        .unwrap();
     assert_eq!(removed.len(), 2);
     for digest in &removed {
         assert_eq!(store.blob(digest).await.unwrap(), None);
@@ -193,11 +196,14 @@ pub(crate) async fn a_candidate_is_forgotten(world: World) {
         state: AssignmentState::Erased,
         origin: Origin::Forge {
             connection: "hub".parse().unwrap(),
-            repository: String::new(),
+            repository: "tombstone".to_owned(),
         },
         ..before
     };
     assert_eq!(after, expected);
+    let hub = "hub".parse().unwrap();
+    let found = store.forge_assignment(&hub, "tombstone").await.unwrap();
+    assert_eq!(found.as_ref(), Some(&after));
     let done = world.run("done").await;
     assert_eq!(done.outcome, Some(Outcome::Scored));
     assert_eq!(done.score.unwrap(), score(5, ""));
@@ -215,7 +221,11 @@ pub(crate) async fn a_candidate_is_forgotten(world: World) {
     }
     assert_eq!(store.verify_audit().await.unwrap(), 1);
     assert!(
-        store.erase_candidate(&after.id, 9_002).await.unwrap().is_empty(),
+        store
+            .erase_candidate(&after.id, "another", 9_002)
+            .await
+            .unwrap()
+            .is_empty(),
         "again"
     );
     assert_eq!(store.assignment(&after.id).await.unwrap(), Some(after));
@@ -239,7 +249,10 @@ pub(crate) async fn what_others_refer_to_stays(world: World) {
     }
     let of_ada = store.put_blob(b"ada").await.unwrap();
     assert_eq!(
-        store.erase_candidate(&"ada".parse().unwrap(), 9).await.unwrap(),
+        store
+            .erase_candidate(&"ada".parse().unwrap(), "", 9)
+            .await
+            .unwrap(),
         [of_ada]
     );
     assert_eq!(
@@ -262,13 +275,13 @@ pub(crate) async fn what_others_refer_to_stays(world: World) {
     );
     assert_eq!(
         store
-            .erase_candidate(&"bob".parse().unwrap(), 9)
+            .erase_candidate(&"bob".parse().unwrap(), "", 9)
             .await
             .unwrap()
             .len(),
         2
     );
-    let nobody = store.erase_candidate(&"nobody".parse().unwrap(), 9).await;
+    let nobody = store.erase_candidate(&"nobody".parse().unwrap(), "", 9).await;
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })));
 }
 
@@ -277,7 +290,7 @@ pub(crate) async fn nothing_comes_back(world: World) {
     let id = world.assignment("ada").await;
     world.push(&id, "r1").await;
     let lease = world.score(5).await;
-    store.erase_candidate(&id, 9).await.unwrap();
+    store.erase_candidate(&id, "", 9).await.unwrap();
     let digest = store.put_blob(b"{}").await.unwrap();
     let erased =
         |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Erased(_))), "{result:?}");

@@ -83,6 +83,8 @@ on_both! {
         attempts_are_counted
         a_lost_lease_changes_nothing
         lost_workers_cost_executions
+        interruptions_cost_no_executions
+        attempts_are_limited
         a_run_is_cancelled
         events_are_bounded
         scorecards_have_versions
@@ -91,6 +93,7 @@ on_both! {
     races:
         nobody_claims_what_another_has
         a_run_is_superseded_or_claimed
+        no_attempt_too_many_is_granted
         a_run_finishes_or_expires
         many_pushes_of_one_commit_are_one_run
         numbers_have_no_gaps;

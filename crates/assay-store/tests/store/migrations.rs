@@ -6,7 +6,10 @@ use crate::world::{Tools, World};
 
 /// Rows as a database has them after each migration, in order. A new migration adds a line: rows that fit the schema which it
 /// made. Rows of earlier lines stay as they were written.
-const ROWS_AFTER: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const ROWS_AFTER: [&str; 2] = [
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_interruptions.sql"),
+];
 
 pub(crate) async fn migrations_are_applied_once_over_what_is_there(world: World) {
     let tools = world.tools().await;
@@ -62,6 +65,9 @@ async fn reads(address: &str, world: &World) {
     let run = store.run(&"run-1".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(run.score.unwrap().total_hundredths, 8_750);
     assert_eq!(store.events(&run.id, 0, 10).await.unwrap().len(), 3);
+    assert_eq!(run.interruptions, 0);
+    let interrupted = store.run(&"run-2".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(interrupted.interruptions, 1);
     let row = store.assignment_row(&run.assignment).await.unwrap().unwrap();
     assert_eq!(row.assignment.candidate.unwrap().name, "Ada");
     assert_eq!(store.verify_audit().await.unwrap(), 1);

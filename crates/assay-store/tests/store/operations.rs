@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use assay_core::event::Event;
 use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::{Outcome, RunState, Trigger};
-use assay_store::model::{AssignmentFilter, AssignmentSort, Finish, Lease, NewRun, Run};
+use assay_store::model::{AssignmentFilter, AssignmentSort, Finish, GivenBack, Lease, NewRun, Run};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -144,7 +144,10 @@ async fn apply(world: &World, known: &mut Known, operation: &Operation) {
             let Some(lease) = pick(&known.leases, lease) else {
                 return;
             };
-            store.give_back(&lease, "bye", now_ms).await.unwrap();
+            store
+                .give_back(&lease, GivenBack::Failed, "bye", now_ms)
+                .await
+                .unwrap();
         }
         Operation::Expire => {
             store.expire(i64::MAX, MAX_EXECUTIONS).await.unwrap();
@@ -167,7 +170,7 @@ async fn apply(world: &World, known: &mut Known, operation: &Operation) {
         }
         Operation::Erase { assignment } => {
             store
-                .erase_candidate(&ASSIGNMENTS[assignment].parse().unwrap(), now_ms)
+                .erase_candidate(&ASSIGNMENTS[assignment].parse().unwrap(), "", now_ms)
                 .await
                 .unwrap();
         }

@@ -3,7 +3,7 @@ use assay_core::fault::Whose;
 use assay_core::id::RunId;
 use assay_core::queue::{Outcome, RunState, Trigger};
 use assay_store::StoreError;
-use assay_store::model::{Beat, Lease, NewRun, PageRequest, RunFilter};
+use assay_store::model::{Beat, GivenBack, Lease, NewRun, PageRequest, RunFilter};
 
 use crate::world::{LEASE_MS, World, file, finish, first, new_run, score};
 
@@ -195,7 +195,12 @@ pub(crate) async fn a_lost_lease_changes_nothing(world: World) {
                 .await
                 .unwrap()
         );
-        assert!(!store.give_back(lease, "x", 9_000).await.unwrap());
+        assert!(
+            !store
+                .give_back(lease, GivenBack::Failed, "x", 9_000)
+                .await
+                .unwrap()
+        );
         assert!(!world.finish(lease, Outcome::Scored).await);
     }
     assert_eq!((world.run("r1").await, world.story("r1").await), before);
@@ -210,7 +215,12 @@ pub(crate) async fn lost_workers_cost_executions(world: World) {
     world.push(&ada, "r1").await;
     world.push(&bob, "r2").await;
     let lease = world.claim().await;
-    assert!(store.give_back(&lease, "shutting down", 9).await.unwrap());
+    assert!(
+        store
+            .give_back(&lease, GivenBack::Failed, "a fault", 9)
+            .await
+            .unwrap()
+    );
     assert_eq!(world.run("r1").await.state, RunState::Queued);
     let mut lives = 0;
     while world.run("r1").await.state != RunState::Finished {
@@ -235,6 +245,61 @@ pub(crate) async fn lost_workers_cost_executions(world: World) {
     assert_eq!(bobs.run.as_str(), "r2");
     assert!(store.take_back("another", 9, 3).await.unwrap().is_empty());
     assert_eq!(store.heartbeat(&bobs, 9, LEASE_MS).await.unwrap(), Beat::Held);
+}
+
+pub(crate) async fn interruptions_cost_no_executions(world: World) {
+    let store = &world.store;
+    let ada = world.assignment("ada").await;
+    world.push(&ada, "r1").await;
+    for n in 1..=5 {
+        let lease = world.claim().await;
+        assert_eq!(lease.execution, n, "each has a number of its own");
+        assert!(
+            store
+                .give_back(&lease, GivenBack::Interrupted, "shutting down", 9)
+                .await
+                .unwrap()
+        );
+    }
+    let run = world.run("r1").await;
+    assert_eq!(
+        (run.state, run.executions, run.interruptions),
+        (RunState::Queued, 5, 5)
+    );
+    for n_lost in 1..=3 {
+        world.claim().await;
+        store.take_back("worker", 9, 3).await.unwrap();
+        let state = world.run("r1").await.state;
+        assert_eq!(state == RunState::Finished, n_lost == 3, "{n_lost}");
+    }
+    insta::assert_snapshot!(world.run("r1").await.reason, @"its worker was lost, and this was execution 3 of at most 3");
+}
+
+pub(crate) async fn attempts_are_limited(world: World) {
+    let store = &world.store;
+    let id = world.assignment_with_attempts("ada", 2).await;
+    let refused = async |run: &str| {
+        let refused = store.enqueue(&new_run(&id, run), world.tick()).await;
+        assert!(
+            matches!(refused, Err(StoreError::NoAttemptsLeft { of: 2 })),
+            "{refused:?}"
+        );
+    };
+    world.push(&id, "r1").await;
+    assert_eq!(world.push(&id, "r2").await.superseded.len(), 1, "r1 cost nothing");
+    let second = world.claim().await;
+    world.push(&id, "r3").await;
+    // It would supersede r3, and costs what that did.
+    world.push(&id, "r4").await;
+    let fourth = world.claim().await;
+    refused("r5").await;
+    assert!(world.finish(&fourth, Outcome::Failed(Whose::Platform)).await);
+    world.push(&id, "r6").await;
+    assert!(world.finish(&second, Outcome::Nothing).await);
+    let sixth = world.claim().await;
+    assert!(world.finish(&sixth, Outcome::Scored).await);
+    refused("r7").await;
+    world.rerun(&id, "r8").await;
 }
 
 pub(crate) async fn a_run_is_cancelled(world: World) {
@@ -268,7 +333,12 @@ pub(crate) async fn a_run_is_cancelled(world: World) {
         let lease = world.claim().await;
         cancel(run).await;
         match max_executions {
-            None => assert!(store.give_back(&lease, "bye", 9).await.unwrap()),
+            None => assert!(
+                store
+                    .give_back(&lease, GivenBack::Failed, "bye", 9)
+                    .await
+                    .unwrap()
+            ),
             Some(n) => assert_eq!(store.expire(i64::MAX, n).await.unwrap().len(), 1),
         }
         assert_eq!(world.run(run).await.outcome, Some(Outcome::Cancelled), "{run}");

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use assay_core::queue::{Outcome, RunState};
-use assay_store::Store;
 use assay_store::model::NewRun;
+use assay_store::{Store, StoreError};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -89,6 +89,36 @@ pub(crate) async fn a_run_is_superseded_or_claimed(world: World) {
         }
     }
     println!("{n_claimed} of 40 were claimed first");
+}
+
+pub(crate) async fn no_attempt_too_many_is_granted(world: World) {
+    let stores = stores(&world).await;
+    let mut n_refused = 0;
+    for i in 0..40 {
+        let id = world.assignment_with_attempts(&format!("a{i}"), 1).await;
+        world.push(&id, &format!("first-{i}")).await;
+        let barrier = Barrier::new(2);
+        let new = new_run(&id, &format!("second-{i}"));
+        let (enqueued, claimed) = tokio::join!(
+            async {
+                barrier.wait().await;
+                stores[0].enqueue(&new, 9_000).await
+            },
+            async {
+                barrier.wait().await;
+                stores[1].claim("w", 9_000, LEASE_MS).await.unwrap().unwrap()
+            }
+        );
+        // Either it superseded what nobody had taken yet, or it came too late.
+        match enqueued {
+            Ok(enqueued) => assert_eq!(enqueued.superseded.len(), 1),
+            Err(StoreError::NoAttemptsLeft { of: 1 }) => n_refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(world.store.attempts_used(&id).await.unwrap(), 1);
+        assert!(world.finish(&claimed.0, Outcome::Nothing).await);
+    }
+    println!("{n_refused} of 40 came too late");
 }
 
 pub(crate) async fn a_run_finishes_or_expires(world: World) {

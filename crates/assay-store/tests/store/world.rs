@@ -128,6 +128,16 @@ impl World {
         assignment.id
     }
 
+    /// The same, with a limit of attempts.
+    pub(crate) async fn assignment_with_attempts(&self, id: &str, attempts: u32) -> AssignmentId {
+        let assignment = Assignment {
+            attempts: Some(attempts),
+            ..assignment(id)
+        };
+        self.store.create_assignment(&assignment).await.unwrap();
+        assignment.id
+    }
+
     /// Queues a run by a push.
     pub(crate) async fn push(&self, assignment: &AssignmentId, run: &str) -> Enqueued {
         let now_ms = self.tick();
@@ -204,7 +214,7 @@ pub(crate) fn assignment(id: &str) -> Assignment {
         origin: Origin::Hosted,
         state: AssignmentState::Open,
         submit_on: SubmitOn::Push,
-        attempts: Some(3),
+        attempts: None,
         due_at_ms: Some(9_000_000),
         extended_to_ms: None,
         created_by: Some("ingrid".parse().unwrap()),

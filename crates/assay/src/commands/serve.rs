@@ -140,6 +140,7 @@ fn settings(configuration: &Configuration, data: &DataFolder, url: &str) -> anyh
         behind_proxy: configuration.http.behind_proxy,
         retention: Duration::from_secs(u64::from(configuration.git.retention_days) * 24 * 3600),
         key: SealingKey::new(data.key()?),
+        oidc: configuration.oidc.provider()?,
     })
 }
 

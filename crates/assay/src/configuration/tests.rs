@@ -137,3 +137,45 @@ fn a_password_does_not_stand_in_the_file() {
         assert_eq!(has_password(address), expected, "{address}");
     }
 }
+
+#[test]
+fn a_provider_to_sign_in_at_lets_somebody_in() {
+    let file = "\
+[oidc]
+issuer = \"http://login.example.org\"
+default_role = \"boss\"
+";
+    insta::assert_snapshot!(read(file, &[], &[]).unwrap_err(), @"
+    assay.toml:2:1: `http://login.example.org` is not the address of a provider
+      hint: it begins with https://
+    assay.toml:3:1: `boss` is no role
+      hint: viewer, interviewer, admin or nothing
+    oidc.client_id: it is missing
+      hint: the provider gave it when this installation was registered there
+    ");
+    let flags = [
+        ("oidc.issuer", "https://login.example.org"),
+        ("oidc.client_id", "assay"),
+    ];
+    insta::assert_snapshot!(read("", &[], &flags).unwrap_err(), @"
+    oidc.default_role: nobody could sign in at the provider
+      hint: name a role for them, or the claim that says it in oidc.role_claim
+    ");
+    let flags = [
+        flags[0],
+        flags[1],
+        ("oidc.role_claim", "groups"),
+        ("oidc.admins", "root, it"),
+        ("oidc.interviewers", "hiring"),
+        ("oidc.allowed_domains", "example.org,"),
+    ];
+    let provider = read("", &[], &flags).unwrap().oidc.provider().unwrap().unwrap();
+    let roles: Vec<String> = provider
+        .roles
+        .iter()
+        .map(|(word, role)| format!("{word}: {}", role.name()))
+        .collect();
+    assert_eq!(roles, ["root: admin", "it: admin", "hiring: interviewer"]);
+    assert_eq!(provider.allowed_domains, ["example.org"]);
+    assert!(read("", &[], &[]).unwrap().oidc.provider().unwrap().is_none());
+}

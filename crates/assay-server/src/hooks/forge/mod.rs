@@ -26,7 +26,7 @@ const MAX_PAGES: u32 = 10;
 
 /// A forge did not do it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ForgeError {
+pub(crate) enum ForgeError {
     #[error("the forge cannot be reached: {0}")]
     Unreachable(String),
     #[error("the forge answered {status}: {said}")]
@@ -41,7 +41,7 @@ pub(super) enum ForgeError {
 }
 
 /// An HTTP client for forges. Proxies of the environment are not used: they would look names up where it cannot be checked.
-pub(super) fn http(allow_private: bool) -> Result<reqwest::Client, ForgeError> {
+pub(crate) fn http(allow_private: bool) -> Result<reqwest::Client, ForgeError> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Whoever was faster installed the same one.
         drop(rustls::crypto::ring::default_provider().install_default());

@@ -53,6 +53,7 @@ impl Daemon {
             behind_proxy: false,
             retention: Duration::from_secs(3600),
             key: SealingKey::new([7; 32]),
+            oidc: None,
         };
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let app = App::new(
@@ -447,6 +448,49 @@ async fn replays_floods_and_a_request_beside_its_push_make_one_run() {
         refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
     assert!(refused > 0);
+}
+
+#[tokio::test]
+async fn who_was_erased_does_not_come_back_with_the_next_hook() {
+    let daemon = Daemon::start().await;
+    let (fake, address) = Fake::serve(ForgeKind::GitHub).await;
+    fake.inside.lock().unwrap().commits = vec![ONE.into(), TWO.into()];
+    let hooked = daemon.connect(ForgeKind::GitHub, &address).await;
+    let push = async |delivery: &str, commit: &str| {
+        let request = hook(ForgeKind::GitHub, &hooked, "push", delivery, github_push(commit));
+        daemon.post(request).await
+    };
+    push("d1", ONE).await;
+    let id = daemon.runs().await[0].assignment.clone();
+    for _ in 0..2 {
+        crate::desk::erase(&daemon.app, &Actor::System, &id)
+            .await
+            .unwrap();
+        let (status, answer) = push(&format!("d{}", rand::random::<u32>()), TWO).await;
+        assert_eq!((status.as_u16(), &answer["runs"]), (202, &serde_json::json!([])));
+    }
+    assert_eq!(daemon.runs().await.len(), 1);
+    let page = PageRequest {
+        after: None,
+        limit: 10,
+    };
+    let rows = daemon
+        .app
+        .store()
+        .assignments(&Default::default(), &page)
+        .await
+        .unwrap()
+        .rows;
+    assert_eq!(rows.len(), 1);
+    let shown = format!("{:?}", rows[0].assignment);
+    assert!(shown.contains("erased:") && !shown.contains("acme"), "{shown}");
+    // Of another connection it is somebody else.
+    let other = daemon.connect(ForgeKind::GitHub, &address).await;
+    let request = hook(ForgeKind::GitHub, &other, "push", "d1", github_push(TWO));
+    assert_eq!(
+        daemon.post(request).await.1["runs"].as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 #[tokio::test]

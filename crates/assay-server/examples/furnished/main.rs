@@ -4,6 +4,8 @@
 //! Prints one line of JSON with its address, a name and a password to sign in with, and what else a test has to know. Ends
 //! when its standard input does.
 
+mod hostile;
+
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -28,7 +30,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-const REPORT: &str = include_str!("../../assay-report/tests/data/sample.json");
+const REPORT: &str = include_str!("../../../assay-report/tests/data/sample.json");
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 const PASSWORD: &str = "correct horse battery staple";
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\u{202e}gnp.exe";
@@ -60,6 +62,7 @@ async fn main() -> anyhow::Result<()> {
         behind_proxy: false,
         retention: Duration::from_secs(90 * 24 * 60 * 60),
         key: SealingKey::new([0; 32]),
+        oidc: None,
     };
     let app = App::new(
         store.clone(),
@@ -151,7 +154,7 @@ impl House {
             .change_assignment(&id("task00000005")?, &change)
             .await?;
         self.store
-            .erase_candidate(&id("task00000009")?, self.now_ms)
+            .erase_candidate(&id("task00000009")?, "", self.now_ms)
             .await?;
         let page_secret = "page-secret-of-the-furnished-house-0";
         self.token(TokenKind::Page, "task00000003", page_secret).await?;
@@ -164,22 +167,34 @@ impl House {
                 detail: serde_json::Value::Null,
             })
             .await?;
+        let strangers = self.receive_strangers().await?;
         Ok(serde_json::json!({
             "address": address,
             "password": PASSWORD,
             "assignment": "task00000003",
             "run": "run000000033",
             "live": "run000000live",
+            "strangers": strangers,
             "page": format!("{address}/my/task00000003/open?token={page_secret}"),
         }))
     }
 
     async fn token(&self, kind: TokenKind, subject: &str, secret: &str) -> anyhow::Result<()> {
+        self.token_named(kind, subject, secret, "furnished").await
+    }
+
+    async fn token_named(
+        &self,
+        kind: TokenKind,
+        subject: &str,
+        secret: &str,
+        name: &str,
+    ) -> anyhow::Result<()> {
         let token = Token {
-            id: TokenId::try_from(format!("token-{subject}"))?,
+            id: TokenId::from_random(u128::from_be_bytes(Sha256::digest(secret)[..16].try_into()?)),
             kind,
             subject: subject.into(),
-            name: "furnished".into(),
+            name: name.into(),
             secret_sha256: Sha256::digest(secret).into(),
             scopes: Vec::new(),
             created_at_ms: self.now_ms,
@@ -191,7 +206,13 @@ impl House {
     }
 
     async fn assign(&self, n: i64, name: &str) -> anyhow::Result<AssignmentId> {
-        let assignment = Assignment {
+        let assignment = self.assignment(n, name)?;
+        self.store.create_assignment(&assignment).await?;
+        Ok(assignment.id)
+    }
+
+    fn assignment(&self, n: i64, name: &str) -> anyhow::Result<Assignment> {
+        Ok(Assignment {
             id: id(&format!("task{n:08}"))?,
             exercise: "task-sync".into(),
             track: if n % 2 == 0 { "python" } else { "node" }.into(),
@@ -209,9 +230,7 @@ impl House {
             created_at_ms: self.now_ms - (20 - n) * DAY,
             retain_until_ms: Some(self.now_ms + 90 * DAY),
             archived_at_ms: None,
-        };
-        self.store.create_assignment(&assignment).await?;
-        Ok(assignment.id)
+        })
     }
 
     async fn enqueue(&self, assignment: &AssignmentId, run: &str, at_ms: i64) -> anyhow::Result<Run> {

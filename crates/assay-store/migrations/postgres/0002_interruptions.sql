@@ -1,0 +1,2 @@
+-- Executions that ended because the worker did: they are not held against the run.
+ALTER TABLE runs ADD COLUMN interruptions BIGINT NOT NULL DEFAULT 0;
