@@ -18,5 +18,6 @@ mod engine_gone;
 mod house;
 mod queue;
 mod repositories;
+mod rigour;
 mod worker;
 mod worker_killed;

@@ -177,6 +177,29 @@ pub struct Service {
     /// Its environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// How it is closed to others in its pod, where the code beside it is not the service that it belongs to. None: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
+}
+
+/// How a service is closed to all but who knows its password.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Command that sets the password to `$PASSWORD`, letters and digits, once the service is ready.
+    pub command: String,
+    /// Where the password stands in addresses.
+    pub credentials: Credentials,
+}
+
+/// The part of an address that has the password.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// As exercises have it in the service's environment, such as `app:app@`.
+    pub usual: String,
+    /// The same with `${password}`: `app:${password}@`.
+    pub locked: String,
 }
 
 /// A readiness probe inside the service's container.

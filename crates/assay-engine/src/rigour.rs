@@ -16,6 +16,7 @@ use assay_formats::{Limits, junit};
 use assay_git::solution::Files;
 use assay_sandbox::{Command, Mount};
 use futures_util::{StreamExt, stream};
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::build::{self, Installation};
@@ -42,6 +43,8 @@ struct Rounds<'a> {
     image: &'a str,
     /// Dependencies of the reference service.
     deps: Built,
+    /// Password of the databases.
+    password: String,
     /// How long the tests may take in one round.
     deadline: Duration,
 }
@@ -100,12 +103,12 @@ async fn run(
         toolchain,
         image,
         deps: dependencies(context, check, seeded, toolchain, image).await?,
+        password: password(context),
         deadline: check.timeout.as_duration() / u32::try_from(n_rounds).unwrap_or(u32::MAX),
     };
-    context.events.doing(
-        &check.id,
-        format!("testing {n_rounds} services, one after the other"),
-    );
+    context
+        .events
+        .doing(&check.id, format!("testing {n_rounds} services"));
 
     // Once the tests are known not to hold on the correct service, no other round says anything.
     let given_up = AtomicBool::new(false);
@@ -185,6 +188,15 @@ async fn dependencies(
     })
 }
 
+/// A password that follows from what the candidate's code does not know: the seed, and not only the service's secret.
+fn password(context: &Context<'_>) -> String {
+    let hash = Sha256::new()
+        .chain_update(b"password of the databases")
+        .chain_update(context.seed.to_le_bytes())
+        .chain_update(context.secret.as_bytes());
+    crate::folder::hex(&hash.finalize())
+}
+
 impl Rounds<'_> {
     async fn round(&self, number: usize, bug: Option<usize>) -> (Round, Option<LogExcerpt>) {
         let files = match bug.and_then(|bug| self.seeded.bugs.get(bug)) {
@@ -213,6 +225,8 @@ impl Rounds<'_> {
             mounts: deps.into_iter().collect(),
             files: Some(files),
             limits: self.context.limits(CheckKind::Build),
+            // The tests beside it find the database's port: behind it are the service's tables and statements.
+            password: Some(self.password.clone()),
         };
         Running::start_program(self.context, program, &Cores::default()).await
     }

@@ -40,6 +40,8 @@ pub(crate) struct Program<'a> {
     pub(crate) files: Option<&'a Files>,
     /// What it may use.
     pub(crate) limits: Limits,
+    /// Password that closes the databases to all others in the pod. None: they keep the one that everybody knows.
+    pub(crate) password: Option<String>,
 }
 
 impl<'a> Program<'a> {
@@ -51,6 +53,7 @@ impl<'a> Program<'a> {
             mounts: context::built_mounts(context, built, WORK),
             files: None,
             limits: context.limits(kind),
+            password: None,
         }
     }
 }
@@ -117,6 +120,9 @@ impl<'a> Running<'a> {
     ) -> Result<Self, Stop> {
         let memory_bytes = program.limits.memory.0;
         let Backing { pod, services } = Self::services_only(context, cores).await?;
+        if let Some(password) = &program.password {
+            lock(context, &services, password).await?;
+        }
         let app = make_app(context, &pod, program, cores).await?;
         let mut running = Self {
             context,
@@ -368,6 +374,32 @@ async fn start_service(
     Ok(part)
 }
 
+/// Closes the databases to all who do not know the password.
+async fn lock(context: &Context<'_>, services: &BTreeMap<String, Part>, password: &str) -> Result<(), Stop> {
+    for service in &context.folder.services {
+        let (Some(lock), Some(part)) = (&service.lock, services.get(&service.name)) else {
+            continue;
+        };
+        let command = Command::shell(&format!("export PASSWORD={password}; {}", lock.command))
+            .cwd("/tmp")
+            .deadline(SERVICE_GRACE);
+        let exited = part.container.exec(command).await;
+        let exited = exited.map_err(|error| Role::Trusted(&service.name).ask(&error))?;
+        if !exited.success() {
+            let said = exited.stderr.text();
+            return Err(Stop::ServiceBroken {
+                service: service.name.clone(),
+                detail: said
+                    .lines()
+                    .last()
+                    .unwrap_or("its password could not be set")
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 async fn wait_for_service(service: &Service, part: &Part) -> Result<(), Stop> {
     let role = Role::Trusted(&service.name);
     let began = Instant::now();
@@ -409,6 +441,19 @@ async fn make_app(
     let mut spec = context::container_spec("app", context.image(program.image)?, program.limits);
     spec.env = program.toolchain.env.clone();
     spec.env.extend(context.app_env());
+    if let Some(password) = &program.password {
+        let locks = context
+            .folder
+            .services
+            .iter()
+            .filter_map(|service| service.lock.as_ref());
+        for credentials in locks.map(|lock| &lock.credentials) {
+            let locked = credentials.locked.replace("${password}", password);
+            for value in spec.env.values_mut() {
+                *value = value.replace(&credentials.usual, &locked);
+            }
+        }
+    }
     spec.mounts = program.mounts;
     spec.tmpfs.extend(program.files.map(|_| context::work_tmpfs()));
     spec.limits.cpuset.clone_from(&cores.0);

@@ -11,7 +11,13 @@ const HOSTILE: &str =
     "<script>alert(1)</script>\"'&\u{202e}\u{0}]]>-->|`@all [x](javascript:alert(1)) {{7*7}}";
 
 fn sample() -> Report {
-    serde_json::from_str(SAMPLE).unwrap()
+    let mut report: Report = serde_json::from_str(SAMPLE).unwrap();
+    report.bugs = serde_json::from_value(json!([
+        {"id": "lost-update", "description": "It loses updates.", "outcome": "missed", "caught_by": [], "note": ""},
+        {"id": "late", "description": "It is late.", "outcome": "caught", "caught_by": ["test_time"], "note": ""},
+    ]))
+    .unwrap();
+    report
 }
 
 fn empty() -> Report {
@@ -107,6 +113,8 @@ fn the_page_says_what_matters() {
         "1 timed out, 3 server errors",
         "aria-label=\"Correctness: 24.5 of 30, solid\"",
         "The service died: signal 11",
+        "1 of 2 seeded bugs caught",
+        "<code>test_time</code>",
     ];
     for words in wanted {
         assert!(html.contains(&words.replace('\'', "&#39;")), "{words}");

@@ -201,7 +201,7 @@ pub(super) fn bugs(check: &CheckEvidence) -> Verdict {
     let n_bad = check.tests.iter().filter(is_bad).count();
     if let Some(first) = check.tests.iter().find(is_bad) {
         let reason = format!(
-            "{n_bad} of {} fail on a correct service, so no failure means anything. First: {}.",
+            "On a correct service {n_bad} of {} did not pass, so that a failure says nothing. First: {}.",
             plural(check.tests.len(), "black-box test"),
             first.name
         );

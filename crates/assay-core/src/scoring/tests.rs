@@ -299,7 +299,7 @@ fn bugs_count_only_where_the_tests_hold() {
     assert_snapshot!(verdicts.join("\n"), @r#"
     Share(1.0, "3 of 3 seeded bugs caught.")
     Share(0.3333333333333333, "1 of 3 seeded bugs caught. Missed: Bug y. (and 1 more)")
-    Share(0.0, "1 of 2 black-box tests fail on a correct service, so no failure means anything. First: t.")
+    Share(0.0, "On a correct service 1 of 2 black-box tests did not pass, so that a failure says nothing. First: t.")
     Share(0.0, "There are no black-box tests.")
     NotScored("The container engine failed: gone.")
     "#);
