@@ -2,5 +2,5 @@
 CREATE ROLE app LOGIN PASSWORD 'app';
 CREATE DATABASE app OWNER app;
 REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
-\connect app
+-- In the database that the role above cannot enter: it could replace what lies in its own.
 CREATE EXTENSION pg_stat_statements;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exercise::{CategoryId, CheckKind, Visibility};
 use crate::fault::{Stop, Whose};
+use crate::insight::Insight;
 use crate::load::LoadSummary;
 use crate::report::CheckStatus;
 use crate::rigour::{Bug, BugOutcome};
@@ -63,6 +64,9 @@ pub struct CheckEvidence {
     /// Seeded bugs that the candidate's tests had to catch, in the exercise's order.
     #[serde(default)]
     pub bugs: Vec<Bug>,
+    /// What the requests cost the database, where the check measures it.
+    #[serde(default)]
+    pub database: Option<Insight>,
     /// Named numbers, such as `docstrings.documented`. Always finite and not negative.
     pub facts: BTreeMap<String, f64>,
     /// Excerpts of logs, for people.
@@ -86,6 +90,7 @@ impl CheckEvidence {
             coverage: None,
             load: None,
             bugs: Vec::new(),
+            database: None,
             facts: BTreeMap::new(),
             logs: Vec::new(),
             notes: Vec::new(),
@@ -99,13 +104,13 @@ impl CheckEvidence {
         let speaks_against = self.tests.iter().any(|test| test.status != TestStatus::Passed)
             || self.findings.iter().any(|finding| finding.level == Level::Error)
             || self
-                .load
-                .as_ref()
-                .is_some_and(|load| load.thresholds.iter().any(|threshold| !threshold.ok))
-            || self
                 .bugs
                 .iter()
                 .any(|bug| bug.outcome != BugOutcome::Caught && !self.partial_stops.contains_key(&bug.id));
+            || self.load.as_ref().is_some_and(|load| {
+                load.thresholds.iter().any(|threshold| !threshold.ok)
+                    || load.verification.iter().any(|step| step.failed > 0)
+            });
         match self.stop.as_ref().map(Stop::whose) {
             Some(Whose::Candidate) => CheckStatus::Failed,
             Some(Whose::Exercise | Whose::Platform) => CheckStatus::NotScored,

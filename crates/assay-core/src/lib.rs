@@ -19,6 +19,7 @@ pub mod agent;
 pub mod event;
 pub mod evidence;
 pub mod fault;
+pub mod insight;
 pub mod report;
 pub mod rigour;
 pub mod scoring;

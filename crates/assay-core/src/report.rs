@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::{CheckEvidence, Evidence, FileCoverage, Finding, LogExcerpt, TestCase};
 use crate::exercise::{CheckKind, Visibility};
 use crate::fault::Fault;
+use crate::insight::Insight;
 use crate::load::LoadSummary;
 use crate::rigour::{Bug, BugOutcome};
 use crate::scoring::{CategoryScore, Score, Scorecard};
@@ -43,6 +44,9 @@ pub struct Report {
     /// Seeded bugs that the candidate's black-box tests had to catch, where the exercise has some.
     #[serde(default)]
     pub bugs: Vec<Bug>,
+    /// What the requests cost the database, where that was measured.
+    #[serde(default)]
+    pub database: Option<Insight>,
     /// All findings, worst first.
     pub findings: Vec<Finding>,
     /// What the result rests on: digests by name of images, evidence and program.
@@ -224,6 +228,7 @@ impl Report {
                 .iter()
                 .flat_map(|check| check.bugs.clone())
                 .collect(),
+            database: evidence.checks.iter().find_map(|check| check.database.clone()),
             findings,
             digests,
         }

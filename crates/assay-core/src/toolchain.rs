@@ -180,6 +180,10 @@ pub struct Service {
     /// How it is closed to others in its pod, where the code beside it is not the service that it belongs to. None: it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
+    /// Command that prints what it has counted so far, as JSON ([`crate::insight::Snapshot`]). It runs in the service's
+    /// own container and must call nothing that the candidate may have put there. None: there is nothing to be known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub insight: Option<String>,
 }
 
 /// How a service is closed to all but who knows its password.

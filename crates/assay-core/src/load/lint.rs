@@ -291,11 +291,12 @@ fn lint_json_checks(request: &Request, path: &str, known: &Known<'_>, problems: 
             check.sent.is_some(),
             check.is.is_some(),
             check.counter.is_some(),
+            check.unique.is_some(),
         ];
         if given.iter().filter(|given| **given).count() > 1 {
             problems.add(
                 &path,
-                "has more than one of `equals`, `sent`, `is` and `counter`",
+                "has more than one of `equals`, `sent`, `is`, `counter` and `unique`",
                 "write two checks",
             );
         }
@@ -307,6 +308,9 @@ fn lint_json_checks(request: &Request, path: &str, known: &Known<'_>, problems: 
             if request.body.is_none() {
                 problems.add(format!("{path}.sent"), "needs a `body`", "");
             }
+        }
+        if let Some(pointer) = &check.unique {
+            lint_pointer(pointer, &format!("{path}.unique"), problems);
         }
         if check
             .counter
@@ -436,7 +440,7 @@ thresholds: {"http_req_duration{endpoint:list}": ["p(95)<200"]}
     fn the_plan_of_the_exercise_has_none_either() {
         let text = include_str!("../../../../exercises/task-sync/verification/load.yaml");
         let plan = read::<LoadPlan>("load.yaml", text).unwrap();
-        assert_eq!(plan.scenarios.len(), 3);
+        assert_eq!(plan.scenarios.len(), 5);
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub struct LoadPlan {
     /// Conditions by metric, as in k6: `{"http_req_duration{endpoint:list}": ["p(95)<200"]}`. Times are in milliseconds.
     #[serde(default)]
     pub thresholds: BTreeMap<String, Vec<String>>,
-    /// Requests made once per user when all answers are in: does the service still know what it confirmed?
+    /// Requests made for each user when all answers are in: does the service still know what it confirmed? A step that
+    /// draws from a pool ends for the user when the pool is empty.
     #[serde(default)]
     pub verify: Vec<Step>,
 }
@@ -197,10 +198,15 @@ pub struct JsonCheck {
     /// The value is of this type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is: Option<JsonKind>,
-    /// The value is what this counter of the user's says. A write whose answer never came may or may not have
-    /// happened; the counter knows how many of those there are and allows for them.
+    /// The value, or the number of elements of an array, is what this counter of the user's says. A write whose
+    /// answer never came may or may not have happened; the counter knows how many of those there are and allows for
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counter: Option<String>,
+    /// The value is an array whose elements all differ in the value at this JSON pointer, which each of them has:
+    /// nothing is there twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<String>,
 }
 
 /// The types of JSON.

@@ -281,7 +281,8 @@ pub struct ThresholdResult {
 pub struct Verification {
     /// The step.
     pub name: String,
-    /// Users for which it held.
+    /// Users for which it held, however often it was repeated. Those of whom no record was left to ask about are in
+    /// neither number.
     pub passed: u32,
     /// Users for which it did not.
     pub failed: u32,

@@ -1,5 +1,7 @@
 //! What an answer must be, and what is said when it is not.
 
+use std::collections::BTreeSet;
+
 use assay_core::load::template::{Body, Missing, Scope, Slot, TemplateError, Text};
 use assay_core::load::{JsonCheck, JsonKind, Request};
 use serde_json::Value;
@@ -28,6 +30,7 @@ enum Condition {
     Sent(String),
     Kind(JsonKind),
     Counter(String),
+    Unique(String),
 }
 
 /// With what the content of an answer is compared.
@@ -43,16 +46,28 @@ enum Comparison {
     Equal(Value),
     Kind(JsonKind),
     Counter(String),
+    Unique(String),
 }
 
 impl Expectation {
     pub(super) fn of(request: &Request) -> Result<Self, TemplateError> {
         let condition = |check: &JsonCheck| {
-            Ok(match (&check.equals, &check.sent, check.is, &check.counter) {
-                (Some(value), ..) => Condition::Equal(Body::parse(value)?),
-                (_, Some(pointer), ..) => Condition::Sent(pointer.clone()),
-                (_, _, Some(kind), _) => Condition::Kind(kind),
-                (.., Some(counter)) => Condition::Counter(counter.clone()),
+            Ok(match check {
+                JsonCheck {
+                    equals: Some(value), ..
+                } => Condition::Equal(Body::parse(value)?),
+                JsonCheck {
+                    sent: Some(pointer), ..
+                } => Condition::Sent(pointer.clone()),
+                JsonCheck { is: Some(kind), .. } => Condition::Kind(*kind),
+                JsonCheck {
+                    counter: Some(counter),
+                    ..
+                } => Condition::Counter(counter.clone()),
+                JsonCheck {
+                    unique: Some(pointer),
+                    ..
+                } => Condition::Unique(pointer.clone()),
                 _ => Condition::There,
             })
         };
@@ -133,6 +148,7 @@ impl Expectation {
                 }
                 Condition::Kind(kind) => Comparison::Kind(*kind),
                 Condition::Counter(counter) => Comparison::Counter(counter.clone()),
+                Condition::Unique(pointer) => Comparison::Unique(pointer.clone()),
             };
             json.push((check.at.clone(), comparison));
         }
@@ -167,7 +183,7 @@ impl Checks {
             let value = body.pointer(at).ok_or_else(|| format!("there is no {shown}"))?;
             comparison
                 .holds(user, value)
-                .map_err(|expected| format!("{shown} is {value}, {expected} was expected"))?;
+                .map_err(|expected| format!("{shown} is {}, {expected} was expected", brief(value)))?;
         }
         Ok(())
     }
@@ -183,9 +199,10 @@ impl Comparison {
             Self::Kind(expected) => Err(format!("{expected:?}").to_lowercase()),
             Self::Counter(name) => {
                 let counter = user.counter(name);
-                let fits = value
-                    .as_u64()
-                    .is_some_and(|n| (counter.confirmed..=counter.possible).contains(&n));
+                let n = value
+                    .as_array()
+                    .map_or(value.as_u64(), |all| u64::try_from(all.len()).ok());
+                let fits = n.is_some_and(|n| (counter.confirmed..=counter.possible).contains(&n));
                 if fits {
                     Ok(())
                 } else if counter.confirmed == counter.possible {
@@ -194,7 +211,28 @@ impl Comparison {
                     Err(format!("{} to {}", counter.confirmed, counter.possible))
                 }
             }
+            Self::Unique(pointer) => {
+                let elements = value.as_array().ok_or("an array")?;
+                let mut seen = BTreeSet::new();
+                for element in elements {
+                    let of_element = element
+                        .pointer(pointer)
+                        .ok_or_else(|| format!("a {pointer} in each"))?;
+                    if !seen.insert(of_element.to_string()) {
+                        return Err(format!("each {pointer} once, not {of_element} twice,"));
+                    }
+                }
+                Ok(())
+            }
         }
+    }
+}
+
+/// An array by its length: the elements would say nothing, at length.
+fn brief(value: &Value) -> String {
+    match value {
+        Value::Array(elements) if elements.len() > 3 => format!("an array of {}", elements.len()),
+        value => value.to_string(),
     }
 }
 
@@ -206,5 +244,47 @@ fn kind(value: &Value) -> JsonKind {
         Value::String(_) => JsonKind::String,
         Value::Array(_) => JsonKind::Array,
         Value::Object(_) => JsonKind::Object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_lost_and_nothing_twice() {
+        let mut user = User::new(1);
+        user.count(&BTreeMap::from([("tasks".to_owned(), 2)]), true);
+        user.count(&BTreeMap::from([("tasks".to_owned(), 1)]), false);
+        let counter = Comparison::Counter("tasks".into());
+        let unique = Comparison::Unique("/id".into());
+        let items = |ids: &[u32]| ids.iter().map(|id| json!({"id": id})).collect::<Value>();
+        for (comparison, value, expected) in [
+            (&counter, json!(2), Ok(())),
+            (&counter, items(&[1, 2]), Ok(())),
+            (&counter, items(&[1, 2, 3]), Ok(())),
+            (&counter, items(&[1]), Err("2 to 3".to_owned())),
+            (&counter, items(&[1, 2, 3, 4]), Err("2 to 3".to_owned())),
+            (&unique, items(&[]), Ok(())),
+            (&unique, items(&[1, 2, 3]), Ok(())),
+            (
+                &unique,
+                items(&[1, 2, 1]),
+                Err("each /id once, not 1 twice,".to_owned()),
+            ),
+            (&unique, json!([{"name": 1}]), Err("a /id in each".to_owned())),
+            (&unique, json!({"id": 1}), Err("an array".to_owned())),
+        ] {
+            assert_eq!(
+                comparison.holds(&user, &value),
+                expected,
+                "{comparison:?} {value}"
+            );
+        }
+        assert_eq!(brief(&items(&[1, 2, 3, 4])), "an array of 4");
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::time::Instant;
 
-use assay_core::load::{CheckFailure, Dice, LoadSummary, Setup, Verification};
+use assay_core::load::{CheckFailure, Dice, ErrorKind, LoadSummary, Setup, Verification};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::progress::{Progress, Say, Tally};
@@ -25,6 +25,16 @@ pub(super) struct Steps<'a> {
     pub(super) seed: u64,
     /// Users at the same time.
     pub(super) concurrency: usize,
+}
+
+fn is_without_record(fate: &Fate) -> bool {
+    matches!(
+        fate,
+        Fate::Error {
+            kind: ErrorKind::NoData,
+            ..
+        }
+    )
 }
 
 /// What came of one request of one user.
@@ -61,17 +71,20 @@ impl Steps<'_> {
         };
         let mut verified: Vec<Verification> = self.steps.iter().map(named).collect();
         let all = self.walk(VERIFY_STREAM, false, Progress::of("verify", say));
-        for Done { step, failure } in all.await?.into_iter().flatten() {
-            let Some(verified) = verified.get_mut(step) else {
-                continue;
-            };
-            let Some(failure) = failure else {
-                verified.passed += 1;
-                continue;
-            };
-            verified.failed += 1;
-            if verified.examples.len() < LoadSummary::MAX_EXAMPLES {
-                verified.examples.push(failure);
+        for of_user in all.await? {
+            for (i, verified) in verified.iter_mut().enumerate() {
+                let mut of_step = of_user.iter().filter(|done| done.step == i).peekable();
+                if of_step.peek().is_none() {
+                    continue;
+                }
+                let Some(failure) = of_step.find_map(|done| done.failure.clone()) else {
+                    verified.passed += 1;
+                    continue;
+                };
+                verified.failed += 1;
+                if verified.examples.len() < LoadSummary::MAX_EXAMPLES {
+                    verified.examples.push(failure);
+                }
             }
         }
         Ok(verified)
@@ -106,6 +119,7 @@ impl Steps<'_> {
         }
     }
 
+    /// In the verification a user of whom no record is left to ask about is done with the step.
     async fn walk_user(self, user: &RefCell<User>, stream: u64, end_at_failure: bool) -> Vec<Done> {
         let number = user.borrow().number;
         let mut dice = Dice::new(self.seed, stream | u64::from(number));
@@ -113,6 +127,9 @@ impl Steps<'_> {
         for (i, step) in self.steps.iter().enumerate() {
             for _ in 0..step.repeat {
                 let (_, fate) = self.service.ask(&step.endpoint, user, &mut dice, true).await;
+                if !end_at_failure && is_without_record(&fate) {
+                    break;
+                }
                 let failure = match fate {
                     Fate::Ok { .. } => None,
                     Fate::Error { message, .. } => Some(message),

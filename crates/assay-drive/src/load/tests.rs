@@ -339,6 +339,14 @@ thresholds:
 verify:
   - name: nothing is lost
     request: {path: /stats, expect: {json: [{at: /total, counter: items}]}}
+  - name: all that is known can be changed, until nothing is left
+    repeat: 100
+    request:
+      method: PATCH
+      path: "/items/${captured.item.id}"
+      headers: {if-match: "\"${captured.item.version}\""}
+      body: {title: last}
+      take: [item]
 "#;
     let summary = measure(&service, plan);
     let counts = &summary.total.counts;
@@ -357,10 +365,9 @@ verify:
         "{:?}",
         summary.thresholds
     );
-    assert_eq!(
-        (summary.verification[0].passed, summary.verification[0].failed),
-        (3, 0)
-    );
+    for verified in &summary.verification {
+        assert_eq!((verified.passed, verified.failed), (3, 0), "{verified:?}");
+    }
     assert!(summary.timeline.rows[0].warm_up);
 
     // The same service, but it forgets every tenth item.
