@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Finding;
 use crate::exercise::CategoryId;
 use crate::scoring::Scorecard;
 use crate::yaml::{Lint, Problem};
@@ -27,6 +28,56 @@ pub struct Expected {
     pub commits: Vec<SolutionCommit>,
     /// Where the scorecard must fall.
     pub bands: Bands,
+    /// Findings that the report must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<ExpectedFinding>,
+    /// Tools of which the report must have no finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_findings: Vec<String>,
+}
+
+/// A finding that the report must have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedFinding {
+    /// The tool, such as `database`.
+    pub tool: String,
+    /// Its rule.
+    pub rule: String,
+    /// Words that its message has. Default: any message will do.
+    #[serde(default)]
+    pub says: String,
+}
+
+/// What a report should find and does not, and what it finds and should not.
+pub fn compare_findings(
+    expected: &[ExpectedFinding],
+    no_findings: &[String],
+    found: &[Finding],
+) -> Vec<String> {
+    let is_missing = |expected: &&ExpectedFinding| {
+        !found.iter().any(|finding| {
+            finding.tool == expected.tool
+                && finding.rule == expected.rule
+                && finding.message.contains(&expected.says)
+        })
+    };
+    let missing = expected.iter().filter(is_missing).map(|expected| {
+        format!(
+            "there is no finding {}/{} that says `{}`",
+            expected.tool, expected.rule, expected.says
+        )
+    });
+    let surplus = found
+        .iter()
+        .filter(|finding| no_findings.contains(&finding.tool))
+        .map(|finding| {
+            format!(
+                "{} finds something, and should not: {}",
+                finding.tool, finding.message
+            )
+        });
+    missing.chain(surplus).collect()
 }
 
 /// One commit of a solution.
@@ -194,7 +245,9 @@ impl Lint for Expected {
 
 #[cfg(test)]
 mod tests {
-    use super::{Band, Comparison};
+    use super::{Band, Comparison, Expected, compare_findings};
+    use crate::evidence::{Finding, Level};
+    use crate::exercise::CategoryId;
 
     #[test]
     fn a_band_is_met_missed_or_open() {
@@ -215,5 +268,31 @@ mod tests {
             };
             assert_eq!(verdict, expected, "{low} to {high}");
         }
+    }
+
+    #[test]
+    fn findings_are_there_or_are_not() {
+        let expected = "{version: 1, title: t, base: template, bands: {total: {}},
+            findings: [{tool: database, rule: slow, says: list}], no_findings: [eslint]}";
+        let expected: Expected = crate::yaml::read("expected.yaml", expected).unwrap();
+        let finding = |tool: &str, rule: &str, message: &str| Finding {
+            check: "load".into(),
+            tool: tool.into(),
+            rule: rule.into(),
+            level: Level::Note,
+            category: CategoryId::Latency,
+            file: None,
+            line: None,
+            message: message.into(),
+            help: None,
+            excerpt: None,
+            exchange: None,
+        };
+        let shown =
+            |found: &[Finding]| compare_findings(&expected.findings, &expected.no_findings, found).join("\n");
+        let right = finding("database", "slow", "the list is slow");
+        assert_eq!(shown(std::slice::from_ref(&right)), "");
+        insta::assert_snapshot!(shown(&[finding("database", "slow", "others are")]), @"there is no finding database/slow that says `list`");
+        insta::assert_snapshot!(shown(&[right, finding("eslint", "x", "a semicolon")]), @"eslint finds something, and should not: a semicolon");
     }
 }

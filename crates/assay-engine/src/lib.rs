@@ -16,6 +16,8 @@ mod analyse;
 mod audit;
 mod build;
 mod context;
+mod generator;
+mod insight;
 mod integration;
 mod load;
 mod rigour;

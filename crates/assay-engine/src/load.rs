@@ -5,15 +5,16 @@ use std::time::Duration;
 use assay_core::evidence::CheckEvidence;
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::Stop;
-use assay_core::load::{LoadJob, LoadMessage};
+use assay_core::load::{LoadAsk, LoadJob, LoadMessage, LoadPlan, LoadSummary};
 use assay_sandbox::{Command, ExitReason};
 
 use crate::context::{self, Built, Context};
-use crate::faults::{self, Role};
+use crate::faults;
 use crate::folder::DRIVE_IMAGE;
+use crate::generator::{Led, ROLE, Silence};
+use crate::insight::Watch;
 use crate::service::{Cores, Running};
 
-const ROLE: Role<'static> = Role::Trusted("load generator");
 /// A measurement that is not valid is made again, up to so many in all.
 const ATTEMPTS: u32 = 2;
 /// Most bytes that the generator prints.
@@ -72,10 +73,11 @@ async fn run(
     context.events.doing(&check.id, "making users and sending load");
     let base_url = format!("http://127.0.0.1:{}", context.folder.spec.app.port);
     let job = LoadJob {
-        plan,
+        plan: plan.clone(),
         base_url,
         seed: context.seed,
-        cuts_ms: None,
+        // One window, so that the databases can be looked at before and after it.
+        cuts_ms: Some(Vec::new()),
     };
     let job = serde_json::to_vec(&job).map_err(|error| Stop::BadExercise {
         detail: error.to_string(),
@@ -88,9 +90,17 @@ async fn run(
     let command = Command::new(["/assay/drive", "load"])
         .cwd("/tmp")
         .stdin(job)
+        .stdin_open()
         .deadline(deadline)
         .output(context::at_most(OUTPUT_BYTES));
-    let exited = generator.exec(command).await.map_err(|error| ROLE.ask(&error))?;
+    let process = generator.spawn(command).await.map_err(|error| ROLE.ask(&error))?;
+    let mut led = Led::of(process);
+    let mut watch = Watch::of(context, &running, &check.id);
+    match lead(context, check, &plan, &mut led, watch.as_mut()).await {
+        Ok(()) | Err(Silence::Ended) => (),
+        Err(Silence::Lost(stop)) => return Err(stop),
+    }
+    let exited = led.exited().await.map_err(|error| ROLE.ask(&error))?;
     evidence.logs.extend(running.logs());
     if let Some(ended) = running.app_ended().await {
         evidence.notes.push(format!(
@@ -112,7 +122,12 @@ async fn run(
         detail,
     };
     match serde_json::from_str(last) {
-        Ok(LoadMessage::Summary(summary)) => evidence.load = Some(*summary),
+        Ok(LoadMessage::Summary(summary)) => {
+            if let Some(watch) = watch {
+                insight(watch, &summary, evidence);
+            }
+            evidence.load = Some(*summary);
+        }
         Ok(LoadMessage::Failed(detail)) => return Err(broken(detail)),
         Ok(LoadMessage::Progress(_) | LoadMessage::Paused(_)) | Err(_) => {
             return Err(broken(format!(
@@ -124,6 +139,43 @@ async fn run(
     }
     running.discard().await;
     Ok(())
+}
+
+/// The whole load in one window, with a look at the databases before and after it and around each endpoint alone.
+async fn lead(
+    context: &Context<'_>,
+    check: &Check,
+    plan: &LoadPlan,
+    led: &mut Led,
+    mut watch: Option<&mut Watch<'_>>,
+) -> Result<(), Silence> {
+    led.paused().await?;
+    if let Some(watch) = &mut watch {
+        watch.look().await;
+    }
+    led.ask(&LoadAsk::Window(0)).await?;
+    if let Some(watch) = &mut watch {
+        context
+            .events
+            .doing(&check.id, "looking at what the database did");
+        watch.look().await;
+        watch.look_at_endpoints(plan, led).await?;
+    }
+    led.tell(&LoadAsk::Finish).await
+}
+
+/// What the requests cost the database, for the report.
+fn insight(watch: Watch<'_>, summary: &LoadSummary, evidence: &mut CheckEvidence) {
+    let warm_up = summary.warm_up.as_ref().map_or(0, |counts| counts.sent);
+    match watch.sum_up(summary.total.counts.sent + warm_up) {
+        Ok(insight) => {
+            evidence.findings.extend(insight.findings(&evidence.id));
+            evidence.database = Some(insight);
+        }
+        Err(why) => evidence
+            .notes
+            .push(format!("Nothing is known of the database's work: {why}.")),
+    }
 }
 
 /// Cores of the service and cores of the generator, as cpusets: the generator has the last one (two from eight cores on).

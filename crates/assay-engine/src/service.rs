@@ -8,7 +8,7 @@ use assay_core::exercise::{CheckKind, Limits};
 use assay_core::fault::Stop;
 use assay_core::toolchain::{Service, Toolchain};
 use assay_git::solution::Files;
-use assay_sandbox::{AskError, Command, Container, ExitReason, Mount, Pod, Process, Target, Tmpfs};
+use assay_sandbox::{AskError, Command, Container, ExitReason, Exited, Mount, Pod, Process, Target, Tmpfs};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::{self, Role};
@@ -296,6 +296,14 @@ impl<'a> Running<'a> {
             Ok(exited) => faults::ending(&exited),
             Err(error) => error.to_string(),
         })
+    }
+
+    /// Runs a command of ours in a database's container, as the database's user.
+    pub(crate) async fn ask_service(&self, name: &str, command: Command) -> Result<Exited, AskError> {
+        match self.services.get(name) {
+            Some(part) => part.container.exec(command).await,
+            None => Err(AskError::Cancelled),
+        }
     }
 
     /// The ends of all logs.

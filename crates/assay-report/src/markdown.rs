@@ -5,6 +5,7 @@ use assay_core::report::Report;
 use assay_core::rigour::BugOutcome;
 use assay_core::scoring::CategoryScore;
 
+use crate::html::database::{decimal, milliseconds};
 use crate::html::lost_lines;
 use crate::number;
 use crate::state;
@@ -20,6 +21,7 @@ pub(crate) fn render(report: &Report) -> String {
         lost(report),
         tests(report),
         bugs(report),
+        database(report),
         faults(report),
         footer(report),
     ];
@@ -160,6 +162,41 @@ fn bugs(report: &Report) -> String {
         rows.join("\n"),
         and_more(missed.len())
     )
+}
+
+fn database(report: &Report) -> String {
+    let endpoints = report.database.iter().flat_map(|database| &database.endpoints);
+    let rows: Vec<String> = endpoints
+        .take(MAX_ROWS)
+        .map(|endpoint| {
+            format!(
+                "| {} ({}) | {} | {} |",
+                escape(&endpoint.name),
+                escape(&endpoint.operation),
+                decimal(endpoint.statements),
+                milliseconds(endpoint.database_ms)
+            )
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let findings = report
+        .findings
+        .iter()
+        .filter(|finding| finding.tool == "database");
+    let findings: Vec<String> = findings
+        .map(|finding| format!("- {}", escape(&finding.message)))
+        .collect();
+    let n = findings.len();
+    let shown = findings.into_iter().take(MAX_ROWS).collect::<Vec<_>>().join("\n");
+    format!(
+        "### Database\n\n| One request of | Statements | Time in the database |\n| --- | ---: | ---: |\n{}\n\n{shown}{}",
+        rows.join("\n"),
+        and_more(n)
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn faults(report: &Report) -> String {

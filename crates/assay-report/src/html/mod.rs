@@ -12,6 +12,7 @@ use crate::{anchor, text};
 mod bugs;
 mod checks;
 mod coverage;
+pub(crate) mod database;
 mod findings;
 mod load;
 mod scores;
@@ -35,6 +36,7 @@ struct Page {
     findings: findings::Findings,
     coverage: Option<coverage::Coverage>,
     load: Option<load::Load>,
+    database: Option<database::Database>,
     logs: Vec<checks::Log>,
     environment: Vec<(String, String)>,
     digests: Vec<(String, String)>,
@@ -88,6 +90,7 @@ pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
         findings: findings::findings(report),
         coverage: report.coverage.as_ref().map(coverage::coverage),
         load: report.load.as_ref().map(load::load),
+        database: report.database.as_ref().map(database::database),
         logs: checks::logs(report),
         environment: pairs(&report.run.environment),
         digests: pairs(&report.digests),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use assay_core::expected::{Band, Bands, Comparison, Expected};
+use assay_core::expected::{Band, Bands, Comparison, Expected, ExpectedFinding, compare_findings};
 use assay_core::report::Report;
 use assay_core::rigour::BugOutcome;
 use assay_core::scoring::Scorecard;
@@ -55,6 +55,8 @@ pub(crate) struct Solution {
     track: String,
     name: String,
     bands: Bands,
+    findings: Vec<ExpectedFinding>,
+    no_findings: Vec<String>,
 }
 
 impl Solution {
@@ -103,6 +105,8 @@ pub(crate) async fn run(
         if solution.name == REFERENCE {
             comparison.misses.extend(uncaught(&report));
         }
+        let misses = compare_findings(&solution.findings, &solution.no_findings, &report.findings);
+        comparison.misses.extend(misses);
         progress::say(&row(solution, &report, &comparison));
         n_failed += usize::from(!comparison.misses.is_empty());
         n_open += usize::from(comparison.misses.is_empty() && !comparison.open.is_empty());
@@ -144,6 +148,8 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
                 track: track.clone(),
                 name: TEMPLATE.into(),
                 bands: template_bands(),
+                findings: Vec::new(),
+                no_findings: Vec::new(),
             });
         }
         for name in names {
@@ -157,6 +163,8 @@ pub(crate) fn read_solutions(dir: &Path, folder: &ExerciseFolder) -> Result<Vec<
                     track: track.clone(),
                     name,
                     bands,
+                    findings: expected.findings,
+                    no_findings: expected.no_findings,
                 });
             }
         }
