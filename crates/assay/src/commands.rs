@@ -12,6 +12,7 @@ pub(crate) mod report;
 pub(crate) mod rescore;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod saturate;
 pub(crate) mod serve;
 pub(crate) mod user;
 pub(crate) mod worker;

@@ -49,6 +49,8 @@ enum Once {
     Run(commands::run::Arguments),
     /// Render a stored report again, or fetch one of a daemon.
     Report(commands::report::Arguments),
+    /// Search the highest rate at which a submission's service keeps the load plan's conditions.
+    Saturate(commands::saturate::Arguments),
     /// Compute the score again from stored evidence, and show what changed.
     Rescore(commands::rescore::Arguments),
     /// Make, check and prove exercises.
@@ -155,6 +157,7 @@ async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -
     match command {
         Once::Run(arguments) => commands::run::run(arguments, engine, cancel).await,
         Once::Report(arguments) => commands::report::run(&arguments).await,
+        Once::Saturate(arguments) => commands::saturate::run(&arguments, engine, cancel).await,
         Once::Rescore(arguments) => commands::rescore::run(&arguments).await,
         Once::Exercise(command) => commands::exercise::run(command, engine, cancel).await,
         Once::Images(command) => commands::images::run(command, engine).await,

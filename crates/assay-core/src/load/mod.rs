@@ -10,6 +10,7 @@ mod crowd;
 mod dice;
 mod lint;
 mod plan;
+mod saturation;
 mod schedule;
 mod session;
 mod summary;
@@ -24,6 +25,7 @@ pub use plan::{
     BASE_URL, BaseUrlError, Capture, Executor, Expect, HeaderCheck, JsonCheck, JsonKind, Keep, LoadJob,
     LoadPlan, Method, Request, Scenario, Spacing, Stage, Step, Users, parse_base_url,
 };
+pub use saturation::{Point, Saturation, Search, Verdict};
 pub use schedule::{Arrival, Arrivals, Schedule};
 pub use session::{HostAccount, LoadAsk, Paused};
 pub use summary::{

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use assay_core::evidence::Evidence;
 use assay_core::report::Report;
 use assay_engine::{Events, ExerciseFolder, Job, Quiet, Scored, evidence_files};
 use assay_sandbox::Engine;
@@ -45,40 +46,73 @@ pub(crate) async fn assess(
     events: &Events,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Report> {
-    let scratch = tempfile::tempdir().context("no temporary folder can be made")?;
-    let source: assay_git::Source = request
-        .repository
-        .parse()
-        .map_err(|error| crate::exit::Expected {
-            exit: crate::exit::Exit::BadConfiguration,
-            message: format!(
-                "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
-            ),
-        })?;
-    let seed = request.seed.unwrap_or_else(rand::random);
-    // Ids and secrets never follow from the seed: a candidate may know it from an earlier report.
-    let run_id = format!("{:012x}", rand::random::<u64>() >> 16);
-    let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-    let job = Job {
-        folder: request.folder,
-        track: request.track,
-        source: &source,
-        repository: request.repository,
-        authorization: None,
-        reference: request.reference,
-        commit: None,
-        run_id: &run_id,
-        worker: None,
-        seed,
-        secret,
-        received_at: SystemTime::now(),
-        scratch: scratch.path(),
-        extra_ca: request.extra_ca.clone(),
-        advisories: request.advisories,
-        quiet: Quiet::default(),
-    };
-    let scored = Scored::of(engine, &job, events, cancel).await?;
+    let prepared = Prepared::of(request)?;
+    let scored = Scored::of(engine, &prepared.job(request), events, cancel).await?;
     evidence_files::write(request.out, &scored.stored, &scored.raw)?;
     scored.tell(events);
     Ok(scored.report)
+}
+
+/// Assesses and gives what the checks found, without points.
+pub(crate) async fn look(
+    engine: &Engine,
+    request: &Request<'_>,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Evidence> {
+    let prepared = Prepared::of(request)?;
+    let assessment = assay_engine::assess(engine, &prepared.job(request), events, cancel).await?;
+    Ok(assessment.evidence)
+}
+
+/// What a job needs besides the request.
+struct Prepared {
+    scratch: tempfile::TempDir,
+    source: assay_git::Source,
+    run_id: String,
+    seed: u64,
+    secret: String,
+}
+
+impl Prepared {
+    fn of(request: &Request<'_>) -> anyhow::Result<Self> {
+        let source = request
+            .repository
+            .parse()
+            .map_err(|error| crate::exit::Expected {
+                exit: crate::exit::Exit::BadConfiguration,
+                message: format!(
+                    "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
+                ),
+            })?;
+        Ok(Self {
+            scratch: tempfile::tempdir().context("no temporary folder can be made")?,
+            source,
+            // Ids and secrets never follow from the seed: a candidate may know it from an earlier report.
+            run_id: format!("{:012x}", rand::random::<u64>() >> 16),
+            seed: request.seed.unwrap_or_else(rand::random),
+            secret: format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()),
+        })
+    }
+
+    fn job<'a>(&'a self, request: &Request<'a>) -> Job<'a> {
+        Job {
+            folder: request.folder,
+            track: request.track,
+            source: &self.source,
+            repository: request.repository,
+            authorization: None,
+            reference: request.reference,
+            commit: None,
+            run_id: &self.run_id,
+            worker: None,
+            seed: self.seed,
+            secret: self.secret.clone(),
+            received_at: SystemTime::now(),
+            scratch: self.scratch.path(),
+            extra_ca: request.extra_ca.clone(),
+            advisories: request.advisories,
+            quiet: Quiet::default(),
+        }
+    }
 }

@@ -115,7 +115,8 @@ fn verdict(report: &Report, fail_under: Option<f64>) -> Exit {
     }
 }
 
-fn only_track(folder: &assay_engine::ExerciseFolder) -> anyhow::Result<String> {
+/// The track of an exercise that has only one.
+pub(crate) fn only_track(folder: &assay_engine::ExerciseFolder) -> anyhow::Result<String> {
     let mut tracks = folder.spec.tracks.keys();
     match (tracks.next(), tracks.next()) {
         (Some(only), None) => Ok(only.clone()),
