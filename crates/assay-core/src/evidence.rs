@@ -106,7 +106,7 @@ impl CheckEvidence {
             || self
                 .bugs
                 .iter()
-                .any(|bug| bug.outcome != BugOutcome::Caught && !self.partial_stops.contains_key(&bug.id));
+                .any(|bug| bug.outcome != BugOutcome::Caught && !self.partial_stops.contains_key(&bug.id))
             || self.load.as_ref().is_some_and(|load| {
                 load.thresholds.iter().any(|threshold| !threshold.ok)
                     || load.verification.iter().any(|step| step.failed > 0)

@@ -52,6 +52,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS tasks_newest_first ON tasks (user_id, position
 CREATE UNIQUE INDEX IF NOT EXISTS tasks_by_idempotency_key ON tasks (user_id, idempotency_key)
   WHERE idempotency_key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS tasks_by_change ON tasks (user_id, changed_seq);
+CREATE INDEX IF NOT EXISTS refresh_tokens_by_user ON refresh_tokens (user_id);
 `;
 
 /**
