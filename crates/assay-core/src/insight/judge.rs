@@ -17,8 +17,10 @@ const SCANS: u64 = 10;
 const SHARE_OF_PAGES: f64 = 0.8;
 /// A statement is the endpoint's own when at least this share of its requests runs it; else something in the background may.
 const OWN: f64 = 0.5;
-/// A statement that takes so long when nothing else is asked is slow, in milliseconds.
+/// A statement that takes so long when nothing else is asked is slow, in milliseconds, if it also looks at so many pages:
+/// time alone may be the host's fault.
 const SLOW_MS: f64 = 50.0;
+const SLOW_PAGES: f64 = 1_000.0;
 /// Longest text of a statement in a finding, in characters.
 const MAX_TEXT: usize = 200;
 /// Most findings of one rule.
@@ -127,14 +129,16 @@ impl Insight {
     fn slow(&self) -> Vec<Found> {
         let mut found = Vec::new();
         for endpoint in &self.endpoints {
-            let slow = |used: &&Use| used.per_request >= OWN && used.mean_ms >= SLOW_MS;
+            let slow =
+                |used: &&Use| used.per_request >= OWN && used.mean_ms >= SLOW_MS && used.pages >= SLOW_PAGES;
             found.extend(endpoint.uses.iter().filter(slow).map(|used| Found {
                 rule: "slow-statement",
                 level: Level::Warning,
                 message: format!(
-                    "{}: a statement takes {} ms with nothing else under way, for {} rows: {}",
+                    "{}: a statement takes {} ms with nothing else under way, and looks at {} pages for {} rows: {}",
                     shown(endpoint),
                     number(used.mean_ms),
+                    number(used.pages),
                     number(used.rows),
                     capped(&used.text, MAX_TEXT)
                 ),
