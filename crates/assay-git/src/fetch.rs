@@ -13,7 +13,8 @@ mod failure;
 
 pub use self::failure::FetchError;
 
-use self::advertised::{Advertised, Wanted};
+pub(crate) use self::advertised::Advertised;
+use self::advertised::Wanted;
 use crate::process::{self, Invocation, Outcome, ProcessLimits};
 use crate::{Blame, ObjectId, Repository, Source};
 

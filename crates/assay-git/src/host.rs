@@ -31,8 +31,11 @@ pub use self::create::{CreateError, create};
 pub use self::packets::{KEEPALIVE, remark};
 pub use self::references::Update;
 
+pub(crate) use self::commands::Head;
+pub(crate) use self::packets::Relay;
+
 use self::child::{Client, Patience};
-use self::commands::{Head, HeadError, Refusal};
+use self::commands::{HeadError, Refusal};
 use crate::ReadError;
 use crate::process::ProcessLimits;
 

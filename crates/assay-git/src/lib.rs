@@ -15,6 +15,8 @@
 #![warn(missing_docs)]
 
 pub mod display;
+#[doc(hidden)]
+pub mod entry;
 mod fetch;
 mod folder;
 mod history;

@@ -1,5 +1,4 @@
 //! Every file that people write, and the contract: mistakes, never a panic.
-#![no_main]
 
 use assay_core::exercise::Exercise;
 use assay_core::expected::Expected;
@@ -7,10 +6,11 @@ use assay_core::load::LoadPlan;
 use assay_core::security::{Contract, SecurityPlan};
 use assay_core::toolchain::{Overrides, Service, Toolchain};
 use assay_core::yaml;
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+pub(crate) fn read(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     drop(yaml::read::<Exercise>("f", text));
     drop(yaml::read::<Toolchain>("f", text));
     drop(yaml::read::<Service>("f", text));
@@ -21,4 +21,4 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(contract) = yaml::read_shape::<serde_json::Value>("f", text) {
         drop(Contract::read(&contract));
     }
-});
+}

@@ -8,7 +8,7 @@ const MAX_LISTED: usize = 10;
 
 /// The references of a repository. The names are the repository's word and may hold anything.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Advertised {
+pub(crate) struct Advertised {
     /// What `HEAD` points to, where it points to a branch that exists.
     head: Option<String>,
     /// There is a `HEAD` that resolves.
@@ -19,16 +19,16 @@ pub(super) struct Advertised {
 
 /// What to ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Ours: `HEAD`, a name that the caller gave and the repository has, or an id.
     pub(super) name: String,
     /// The name for people.
-    pub(super) shown: String,
+    pub(crate) shown: String,
 }
 
 impl Advertised {
     /// Lines that are not understood are left out.
-    pub(super) fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut advertised = Self::default();
         for line in String::from_utf8_lossy(bytes).lines() {
             let Some((what, name)) = line.split_once('\t') else {
@@ -46,7 +46,7 @@ impl Advertised {
     }
 
     /// The caller's reference, or the default branch: where `HEAD` points, else the only branch there is.
-    pub(super) fn choose(&self, reference: Option<&str>) -> Result<Wanted, FetchError> {
+    pub(crate) fn choose(&self, reference: Option<&str>) -> Result<Wanted, FetchError> {
         if self.names.is_empty() && !self.has_head {
             return Err(FetchError::NoCommits);
         }

@@ -29,7 +29,7 @@ pub(super) struct Command {
 
 /// All before the pack.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// As it came, to the flush.
     pub(super) bytes: Vec<u8>,
     pub(super) commands: Vec<Command>,
@@ -41,7 +41,7 @@ pub(super) struct Head {
 
 /// Why there is no [`Head`].
 #[derive(Debug)]
-pub(super) enum HeadError {
+pub(crate) enum HeadError {
     /// The client fell silent or broke off.
     Gone,
     /// It is not the beginning of a push.
@@ -50,7 +50,7 @@ pub(super) enum HeadError {
 
 impl Head {
     /// Reads up to the first flush, or to the end where nothing is there.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         input: &mut (impl AsyncRead + Send + Unpin),
         idle: Duration,
     ) -> Result<Self, HeadError> {
@@ -100,7 +100,7 @@ impl Head {
     }
 
     /// The rules of the house: the graded branch and tags, nothing is ever deleted. All or nothing.
-    pub(super) fn judge(&self) -> Option<Refusal> {
+    pub(crate) fn judge(&self) -> Option<Refusal> {
         let reasons: Vec<Option<&str>> = self.commands.iter().map(Command::judge).collect();
         if self.commands.len() > MAX_COMMANDS {
             return Some(Refusal::of_all(self, "more than 32 references in one push"));
@@ -160,7 +160,7 @@ impl Command {
 
 /// Why no reference of a push is changed.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// One for each, in their order.
     reasons: Vec<String>,
 }

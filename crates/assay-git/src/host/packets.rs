@@ -35,13 +35,13 @@ pub(super) fn length(start: &[u8]) -> Option<usize> {
 
 /// Lets packets pass as they become whole, except the `0000` that may be the last one.
 #[derive(Debug, Default)]
-pub(super) struct Relay {
+pub(crate) struct Relay {
     kept: Vec<u8>,
 }
 
 impl Relay {
     /// What may go on, now that these bytes have come.
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.kept.extend_from_slice(bytes);
         let mut end = 0;
         while let Some(rest) = self.kept.get(end..).filter(|rest| rest.len() >= 4) {
@@ -62,7 +62,7 @@ impl Relay {
     }
 
     /// What was held back to the end.
-    pub(super) fn rest(self) -> Vec<u8> {
+    pub(crate) fn rest(self) -> Vec<u8> {
         self.kept
     }
 }

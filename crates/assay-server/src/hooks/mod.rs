@@ -11,6 +11,8 @@ use crate::App;
 
 pub mod address;
 pub mod connections;
+#[doc(hidden)]
+pub mod entry;
 pub mod sealing;
 
 mod comment;
