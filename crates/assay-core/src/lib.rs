@@ -13,6 +13,7 @@ pub mod security;
 pub mod toolchain;
 
 pub mod assignment;
+pub mod attestation;
 pub mod queue;
 
 pub mod agent;

@@ -4,12 +4,12 @@
 //! `evidence/sha256-<digest>` are the bytes as tools wrote them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use assay_core::attestation::digest;
 use assay_core::evidence::Evidence;
 use assay_core::report::{ExerciseRef, RunInfo, Submission};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// Name of the folder in a run's output.
 pub const FOLDER: &str = "evidence";
@@ -67,24 +67,29 @@ pub enum EvidenceError {
     },
 }
 
-/// Digest of bytes as it is written in reports.
-pub fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", crate::folder::hex(&Sha256::digest(bytes)))
+/// The index among the evidence below the folder `out`.
+pub fn index(out: &Path) -> PathBuf {
+    out.join(FOLDER).join(INDEX)
+}
+
+/// The raw file with this digest among the evidence below the folder `out`.
+pub fn raw(out: &Path, digest: &str) -> PathBuf {
+    out.join(FOLDER).join(digest.replace(':', "-"))
 }
 
 /// Writes the evidence below the folder `out`.
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn write(out: &Path, stored: &StoredEvidence, raw: &[RawFile]) -> Result<(), EvidenceError> {
+pub fn write(out: &Path, stored: &StoredEvidence, files: &[RawFile]) -> Result<(), EvidenceError> {
     let folder = out.join(FOLDER);
     let failed = |path: &Path, verb| {
         let path = path.display().to_string();
         move |source| EvidenceError::Io { path, verb, source }
     };
     std::fs::create_dir_all(&folder).map_err(failed(&folder, "made"))?;
-    for file in raw {
-        let path = folder.join(digest(&file.bytes).replace(':', "-"));
+    for file in files {
+        let path = raw(out, &digest(&file.bytes));
         std::fs::write(&path, &file.bytes).map_err(failed(&path, "written"))?;
     }
     let path = folder.join(INDEX);
@@ -100,7 +105,7 @@ pub fn write(out: &Path, stored: &StoredEvidence, raw: &[RawFile]) -> Result<(),
 /// # Errors
 /// When there is none, or it is not what this program writes.
 pub fn read(out: &Path) -> Result<StoredEvidence, EvidenceError> {
-    let path = out.join(FOLDER).join(INDEX);
+    let path = index(out);
     let shown = path.display().to_string();
     let text = std::fs::read(&path).map_err(|source| EvidenceError::Io {
         path: shown.clone(),

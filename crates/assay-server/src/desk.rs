@@ -66,15 +66,22 @@ pub async fn run(app: &App, id: &RunId) -> Result<Run, Problem> {
 /// # Errors
 /// 404 when there is no such run, or no report of it.
 pub async fn report(app: &App, by: &Actor, id: &RunId) -> Result<Report, Problem> {
+    let report = serde_json::from_slice(&report_bytes(app, by, id).await?);
+    report.map_err(|error| Problem::internal("reading a report", &error))
+}
+
+/// The same report as it was written and signed.
+///
+/// # Errors
+/// 404 when there is no such run, or no report of it.
+pub async fn report_bytes(app: &App, by: &Actor, id: &RunId) -> Result<Vec<u8>, Problem> {
     let score = run(app, id).await?.score;
     let score = score.ok_or_else(|| Problem::not_found("report"))?;
     let bytes = app.store().blob(&score.report_digest).await?;
     let bytes = bytes.ok_or_else(|| Problem::not_found("report"))?;
-    let report = serde_json::from_slice(&bytes);
-    let report = report.map_err(|error| Problem::internal("reading a report", &error))?;
     let detail = json!({ "version": score.version });
     note(app, by, "report.viewed", id.as_str(), detail).await?;
-    Ok(report)
+    Ok(bytes)
 }
 
 /// Gives one candidate more time, or less; None takes an extension back. The repository is kept accordingly longer.

@@ -1,12 +1,27 @@
-//! Who saw and did what, in a chain: each entry has the hash of the one before in its own.
+//! Who saw and did what, in a chain: each entry has the hash of the one before in its own. The end of the chain is signed, so
+//! that it shows when the newest entries are cut off.
 
+use assay_core::attestation::envelope;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::model::{AuditEntry, AuditRow, Page, PageRequest};
 use crate::rows::{canonical, from_json, hex, limit, page, plain, to_json};
-use crate::sql::{all, built, execute, optional};
+use crate::sql::{Tx, all, built, execute, optional};
 use crate::{Store, StoreError};
+
+/// The kind of what is signed about the end of the trail.
+const END_TYPE: &str = "application/vnd.assay.audit-end+json";
+
+/// The end of the trail.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct End {
+    /// Number of the newest entry.
+    seq: i64,
+    /// Its hash.
+    hash: String,
+}
 
 /// How many entries are read at once while the chain is verified.
 const BATCH: i64 = 1_000;
@@ -65,13 +80,26 @@ impl Store {
     ///
     /// When the database fails.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
-        let actor: Value = from_json("actor", &to_json("actor", &entry.actor)?)?;
         let mut tx = self.write().await?;
-        let last: Option<(i64, String)> =
-            optional!(&mut tx, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
-        let (seq, before) = last.unwrap_or_default();
-        let row = Columns {
-            seq: seq + 1,
+        self.note(&mut tx, entry).await?;
+        tx.commit().await
+    }
+
+    /// Adds an entry to the trail, within a writing transaction.
+    ///
+    /// It goes on from the end that was signed. Were entries cut off, the gap stays; and the end is not signed again, nor is one
+    /// that something else was added to: what was done behind our back is not made good by what comes after it.
+    pub(crate) async fn note(&self, tx: &mut Tx, entry: &AuditEntry) -> Result<(), StoreError> {
+        let actor: Value = from_json("actor", &to_json("actor", &entry.actor)?)?;
+        let last = last(tx).await?;
+        let signed = self.signed_end(tx).await?;
+        let is_whole = match &signed {
+            Some(signed) => *signed == last,
+            None => last == End::default(),
+        };
+        let before = signed.filter(|signed| signed.seq > last.seq).unwrap_or(last);
+        let mut row = Columns {
+            seq: before.seq + 1,
             at_ms: entry.at_ms,
             actor: canonical(&actor),
             action: plain(&entry.action),
@@ -79,8 +107,9 @@ impl Store {
             detail: canonical(&entry.detail),
             hash: String::new(),
         };
+        row.hash = row.hash_after(&before.hash);
         execute!(
-            &mut tx,
+            &mut *tx,
             "INSERT INTO audit (seq, at_ms, actor, action, subject, detail, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
             row.seq,
@@ -89,9 +118,48 @@ impl Store {
             &row.action,
             &row.subject,
             &row.detail,
-            row.hash_after(&before),
+            &row.hash,
         )?;
+        if is_whole {
+            let (seq, hash) = (row.seq, row.hash);
+            self.sign_end(tx, &End { seq, hash }).await?;
+        }
+        Ok(())
+    }
+
+    /// Signs the end of a trail that was begun before ends were signed.
+    pub(crate) async fn sign_trail(&self) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let last = last(&mut tx).await?;
+        if last != End::default() {
+            self.sign_end(&mut tx, &last).await?;
+        }
         tx.commit().await
+    }
+
+    async fn sign_end(&self, tx: &mut Tx, end: &End) -> Result<(), StoreError> {
+        let Some(keys) = self.keys() else {
+            return Ok(());
+        };
+        let payload = to_json("end of the audit trail", end)?.into_bytes();
+        let envelope = envelope::seal(END_TYPE, payload, &keys.signing);
+        execute!(
+            tx,
+            "INSERT INTO audit_head (id, envelope) VALUES (1, $1)
+             ON CONFLICT (id) DO UPDATE SET envelope = excluded.envelope",
+            envelope,
+        )?;
+        Ok(())
+    }
+
+    /// The end as it was signed. None: it never was, or not by a key of this installation.
+    async fn signed_end(&self, tx: &mut Tx) -> Result<Option<End>, StoreError> {
+        let Some(keys) = self.keys() else {
+            return Ok(None);
+        };
+        let row: Option<(String,)> = optional!(tx, "SELECT envelope FROM audit_head")?;
+        let opened = row.and_then(|(text,)| envelope::open(END_TYPE, text.as_bytes(), &keys.known).ok());
+        Ok(opened.and_then(|opened| serde_json::from_slice(&opened.payload).ok()))
     }
 
     /// A part of the trail, or of what it says about one subject; newest first.
@@ -130,31 +198,51 @@ impl Store {
         Ok(page(rows, n, |row| row.seq.to_string()))
     }
 
-    /// Verifies the whole chain. Answers how many entries it has. That the newest ones were cut off does not show.
+    /// Verifies the whole chain, and that it ends where it was signed to end. Answers how many entries it has. A store without
+    /// keys cannot see that the newest ones were cut off.
     ///
     /// # Errors
     ///
-    /// [`StoreError::AuditBroken`] when an entry was changed, added or taken out; or when the database fails.
+    /// [`StoreError::AuditBroken`] when an entry was changed, added or taken out; [`StoreError::AuditUnsigned`] when the end is
+    /// not signed by a key of this installation; or when the database fails.
     pub async fn verify_audit(&self) -> Result<u64, StoreError> {
         let mut tx = self.read().await?;
-        let (mut n, mut before) = (0_i64, String::new());
+        let mut end = End::default();
         loop {
             let rows: Vec<Columns> = all!(
                 &mut tx,
                 "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
-                n,
+                end.seq,
                 BATCH
             )?;
             if rows.is_empty() {
-                return Ok(n.unsigned_abs());
+                break;
             }
             for row in rows {
-                n += 1;
-                if row.seq != n || row.hash != row.hash_after(&before) {
-                    return Err(StoreError::AuditBroken { seq: n });
+                end.seq += 1;
+                if row.seq != end.seq || row.hash != row.hash_after(&end.hash) {
+                    return Err(StoreError::AuditBroken { seq: end.seq });
                 }
-                before = row.hash;
+                end.hash = row.hash;
             }
         }
+        if self.keys().is_some() {
+            match self.signed_end(&mut tx).await? {
+                Some(signed) if signed == end => (),
+                Some(signed) => {
+                    let seq = signed.seq.min(end.seq) + 1;
+                    return Err(StoreError::AuditBroken { seq });
+                }
+                None if end == End::default() => (),
+                None => return Err(StoreError::AuditUnsigned),
+            }
+        }
+        Ok(end.seq.unsigned_abs())
     }
+}
+
+/// The newest entry; of a trail without any, nothing before the first.
+async fn last(tx: &mut Tx) -> Result<End, StoreError> {
+    let last: Option<(i64, String)> = optional!(tx, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?;
+    Ok(last.map(|(seq, hash)| End { seq, hash }).unwrap_or_default())
 }

@@ -17,11 +17,15 @@ use sqlx::sqlite::{
 use tokio::sync::watch;
 
 use crate::queue::Places;
+use crate::signing::Keys;
 use crate::sql::{Tx, execute, scalar};
 use crate::{OpenError, StoreError};
 
 static LITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static PG_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The migration since which things are signed.
+const ATTESTATIONS: i64 = 3;
 
 /// How long anybody waits for a connection, for a lock, or for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,6 +44,7 @@ const WRITER: i64 = 0x61_73_73_61_79;
 pub struct Store {
     database: Database,
     changes: Arc<watch::Sender<u64>>,
+    keys: Option<Arc<Keys>>,
     pub(crate) blobs: PathBuf,
     pub(crate) places: Arc<Places>,
 }
@@ -72,12 +77,26 @@ impl Store {
         Ok(Self {
             database,
             changes: Arc::new(watch::Sender::new(0)),
+            keys: None,
             blobs: blobs.to_owned(),
             places: Arc::default(),
         })
     }
 
-    /// Brings the schema up to date, one transaction for each migration. Answers how many were applied.
+    /// The same store with the installation's keys: scorecards and the end of the audit trail are signed. Without keys nothing
+    /// is signed.
+    pub fn signing_with(mut self, keys: Keys) -> Self {
+        self.keys = Some(Arc::new(keys));
+        self
+    }
+
+    /// The installation's keys.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_deref()
+    }
+
+    /// Brings the schema up to date, one transaction for each migration. Answers how many were applied. An audit trail of before
+    /// its end was signed is signed once, now.
     ///
     /// # Errors
     ///
@@ -90,6 +109,9 @@ impl Store {
         }
         .map_err(migration)?;
         let after = self.applied().await.map_err(migration)?;
+        if !before.contains(&ATTESTATIONS) {
+            self.sign_trail().await.map_err(OpenError::Sign)?;
+        }
         Ok(u32::try_from(after.len() - before.len()).unwrap_or(u32::MAX))
     }
 

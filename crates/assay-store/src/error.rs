@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use assay_core::attestation::Refusal;
+
 /// A database cannot be opened or migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -33,6 +35,9 @@ pub enum OpenError {
     /// A migration failed; it was rolled back.
     #[error("cannot migrate the database")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The audit trail's end could not be signed.
+    #[error("cannot sign the audit trail")]
+    Sign(#[source] StoreError),
 }
 
 /// The store refused, or could not do it.
@@ -72,6 +77,12 @@ pub enum StoreError {
         /// The first entry that does not hold.
         seq: i64,
     },
+    /// The audit trail's end is not signed by a key of this installation.
+    #[error("the end of the audit trail is not signed by a key of this installation")]
+    AuditUnsigned,
+    /// A scorecard's manifest, or the chain that it is in, does not hold.
+    #[error("{0}")]
+    Attestation(#[from] Refusal),
     /// The database holds a word that this program does not know.
     #[error("the database holds `{text}`, which is no {what}")]
     Damaged {

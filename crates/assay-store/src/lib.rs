@@ -7,8 +7,10 @@
 #![warn(missing_docs)]
 
 pub mod model;
+pub mod signing;
 
 mod assignments;
+mod attestations;
 mod audit;
 mod blobs;
 mod database;

@@ -349,6 +349,10 @@ impl Store {
     ///
     /// When a blob is not stored (put it again, then finish again), or the database fails.
     pub async fn finish(&self, lease: &Lease, finish: &Finish, now_ms: i64) -> Result<bool, StoreError> {
+        let signed = match &finish.score {
+            Some(score) => self.to_sign(score).await?,
+            None => None,
+        };
         let mut tx = self.write().await?;
         let Some(held) = held(&mut tx, lease).await? else {
             return Ok(false);
@@ -357,7 +361,7 @@ impl Store {
             self.add_file(&mut tx, &lease.run, file).await?;
         }
         if let Some(score) = &finish.score {
-            self.add_score(&mut tx, &lease.run, score).await?;
+            self.add_score(&mut tx, &lease.run, score, signed).await?;
         }
         end(&mut tx, &lease.run, finish.outcome, &finish.reason, now_ms).await?;
         assignments::refresh(&mut tx, &held.assignment).await?;

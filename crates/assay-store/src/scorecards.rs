@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use assay_core::id::RunId;
+use assay_core::report::Report;
 
 use crate::error::not_found;
 use crate::model::{RunFile, ScoreRow};
@@ -69,11 +70,12 @@ impl Store {
     ///
     /// When there is no such run, its candidate was erased, the report's blob is not stored, or the database fails.
     pub async fn add_scorecard(&self, run: &RunId, score: &ScoreRow) -> Result<u32, StoreError> {
+        let signed = self.to_sign(score).await?;
         let mut tx = self.write().await?;
         let its = runs::find(&mut tx, run).await?;
         let its = its.ok_or_else(|| not_found("run", run.as_str()))?;
         assignments::find_live(&mut tx, &its.assignment).await?;
-        let version = self.add_score(&mut tx, run, score).await?;
+        let version = self.add_score(&mut tx, run, score, signed).await?;
         assignments::refresh(&mut tx, &its.assignment).await?;
         self.publish(tx).await?;
         Ok(version)
@@ -121,6 +123,7 @@ impl Store {
         tx: &mut Tx,
         run: &RunId,
         score: &ScoreRow,
+        signed: Option<Report>,
     ) -> Result<u32, StoreError> {
         self.expect_blob(&score.report_digest).await?;
         let version: i64 = scalar!(
@@ -129,7 +132,7 @@ impl Store {
             run.as_str(),
         )?;
         execute!(
-            tx,
+            &mut *tx,
             "INSERT INTO scorecards (run, version, total, max, low, high, gate, categories, exercise_digest,
                                      report_digest, created_at_ms, created_by)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
@@ -146,6 +149,9 @@ impl Store {
             score.created_at_ms,
             score.created_by.as_ref().map(|user| user.as_str()),
         )?;
+        if let Some(report) = signed {
+            self.attest(tx, run, count(version), score, &report).await?;
+        }
         Ok(count(version))
     }
 

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+use crate::key_folder::KeyFolder;
+
 /// The data folder. Only its owner may look into it.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder(PathBuf);
 
 /// Folders in it. What `assay backup` copies beside the database is [`KEPT`].
-const FOLDERS: [&str; 4] = ["blobs", "repositories", "archives", "scratch"];
+const FOLDERS: [&str; 5] = ["blobs", "repositories", "archives", "scratch", "keys"];
 
 /// Folders that a backup holds, in the order in which they are copied.
-const KEPT: [&str; 3] = ["repositories", "archives", "blobs"];
+const KEPT: [&str; 4] = ["repositories", "archives", "blobs", "keys"];
 
 impl DataFolder {
     /// Makes what is missing.
@@ -60,6 +62,11 @@ impl DataFolder {
         })
     }
 
+    /// The keys that results are signed with.
+    pub(crate) fn keys(&self) -> KeyFolder {
+        KeyFolder::new(self.join("keys"))
+    }
+
     /// The token of the command line on this machine, if there is one.
     pub(crate) fn admin_token(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.join("admin.token")).ok()?;
@@ -86,7 +93,7 @@ impl DataFolder {
 }
 
 /// A new file that only its owner may read, whole or not at all.
-fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
     let temporary = path.with_extension("new");
     drop(std::fs::remove_file(&temporary));
     OpenOptions::new()
@@ -95,7 +102,7 @@ fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
         .mode(0o600)
         .open(&temporary)
         .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
+            file.write_all(text.trim_end().as_bytes())?;
             file.write_all(b"\n")?;
             file.sync_all()
         })

@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod data_folder;
 mod exit;
+mod key_folder;
 mod local_account;
 mod logging;
 mod progress;
@@ -59,6 +60,11 @@ enum Once {
     /// Build, list and prune the images that checks run in.
     #[command(subcommand)]
     Images(commands::images::Command),
+    /// Verify, without any server, that a report is the one that was signed.
+    Verify(commands::verify::Arguments),
+    /// Show the keys that results are signed with, or take a new one.
+    #[command(subcommand)]
+    Key(commands::key::Command),
     /// Invite a candidate: make an assignment with a private repository.
     Invite(commands::assignments::Invite),
     /// List a daemon's assignments, with their latest scores.
@@ -159,6 +165,8 @@ async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -
         Once::Report(arguments) => commands::report::run(&arguments).await,
         Once::Saturate(arguments) => commands::saturate::run(&arguments, engine, cancel).await,
         Once::Rescore(arguments) => commands::rescore::run(&arguments).await,
+        Once::Verify(arguments) => commands::verify::run(&arguments),
+        Once::Key(command) => commands::key::run(&command),
         Once::Exercise(command) => commands::exercise::run(command, engine, cancel).await,
         Once::Images(command) => commands::images::run(command, engine).await,
         Once::Invite(arguments) => commands::assignments::invite(&arguments).await,

@@ -43,7 +43,7 @@ pub(super) async fn keep(
 
 /// Stores a report.
 pub(crate) async fn keep_report(store: &Store, report: &Report) -> Result<RunFile, KeepError> {
-    let text = serde_json::to_vec(report).map_err(|error| KeepError::Json(error.to_string()))?;
+    let text = serde_json::to_vec_pretty(report).map_err(|error| KeepError::Json(error.to_string()))?;
     keep_file(store, REPORT_FILE.to_owned(), &text).await
 }
 

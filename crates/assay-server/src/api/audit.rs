@@ -1,9 +1,10 @@
 //! The audit trail.
 
+use assay_store::StoreError;
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::input::{Part, Query};
 use super::wire::{AuditRow, List};
@@ -32,4 +33,31 @@ pub(super) async fn list(
         .audit_rows(which.subject.as_deref(), &part.request()?)
         .await?;
     Ok(Json(List::of(page, AuditRow::of)))
+}
+
+/// Whether the audit trail is as it was written.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Trail {
+    /// Whether nothing in it was changed, added or taken out.
+    holds: bool,
+    /// What was found, in a sentence.
+    detail: String,
+}
+
+/// Verify the audit trail
+///
+/// Reads all of it. Needs `admin`.
+#[utoipa::path(get, path = "/api/v1/audit/verification", tag = "audit", responses((status = 200, description = "What was found.", body = Trail)))]
+pub(super) async fn verify(_: Scoped<right::Admin>, State(app): State<App>) -> Result<Json<Trail>, Problem> {
+    let (holds, detail) = match app.store().verify_audit().await {
+        Ok(n) => (
+            true,
+            format!("{n} entries, each after the one before, as they were written"),
+        ),
+        Err(error @ (StoreError::AuditBroken { .. } | StoreError::AuditUnsigned)) => {
+            (false, error.to_string())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(Trail { holds, detail }))
 }

@@ -17,6 +17,7 @@ use crate::problem::Document;
 use crate::{App, Problem};
 
 mod assignments;
+mod attestations;
 mod audit;
 mod connections;
 mod exercises;
@@ -65,6 +66,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(reports::file))
         .routes(routes!(reports::links, reports::share))
         .routes(routes!(reports::unshare))
+        .routes(routes!(attestations::of_run))
+        .routes(routes!(attestations::of_assignment))
         .routes(routes!(people::me))
         .routes(routes!(people::users, people::create_user))
         .routes(routes!(people::change_user))
@@ -75,6 +78,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(connections::rotate))
         .routes(routes!(connections::drop_old_secret))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
 }
 
 /// Every operation may be refused: said once, for all of them.
@@ -128,6 +132,7 @@ pub(crate) fn routes() -> Router<App> {
             "/api/v1/openapi.json",
             get(move || std::future::ready(Json(api.clone()))),
         )
+        .route("/.well-known/assay-keys.pem", get(attestations::keys))
         .route(
             "/api/{*rest}",
             axum::routing::any(|| async { Problem::not_found("address in the API") }),

@@ -34,6 +34,23 @@ async fn rendered(
     let text = tokio::task::spawn_blocking(move || render(&report)).await;
     let text = text.map_err(|error| Problem::internal("rendering a report", &error))?;
     let text = text.map_err(|error| Problem::internal("rendering a report", &error))?;
+    Ok(answer(kind, text))
+}
+
+/// Read a report as JSON
+///
+/// Versioned; its schema is in the repository. These are the bytes that were signed. Needs `read`.
+#[utoipa::path(get, path = "/api/v1/runs/{id}/report.json", tag = "reports", params(("id" = String, Path, description = "Id of the run.")), responses((status = 200, description = "The report by the newest scorecard.", body = String, content_type = "application/json")))]
+pub(super) async fn json(
+    by: Scoped<right::Read>,
+    State(app): State<App>,
+    Path(id): Path<RunId>,
+) -> Result<Response, Problem> {
+    let bytes = desk::report_bytes(&app, &by.actor(), &id).await?;
+    Ok(answer("application/json", bytes))
+}
+
+fn answer(kind: &'static str, body: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
         (
@@ -41,11 +58,7 @@ async fn rendered(
             HeaderValue::from_static(PAGE_POLICY),
         ),
     ];
-    Ok((headers, text).into_response())
-}
-
-fn as_json(report: &Report) -> Result<String, RenderError> {
-    Ok(serde_json::to_string_pretty(report)?)
+    (headers, body).into_response()
 }
 
 macro_rules! formats {
@@ -63,10 +76,6 @@ macro_rules! formats {
 }
 
 formats! {
-    /// Read a report as JSON
-    ///
-    /// Versioned; its schema is in the repository. Needs `read`.
-    json "/api/v1/runs/{id}/report.json" "application/json" as_json;
     /// Read a report as a page
     ///
     /// Self-contained, without scripts. Needs `read`.

@@ -34,6 +34,7 @@ mod names;
 mod people;
 mod progress;
 mod run;
+mod seal;
 mod share;
 mod show;
 mod sign_in;

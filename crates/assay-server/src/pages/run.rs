@@ -13,6 +13,7 @@ use super::history;
 use super::mark::{self, ScoreView};
 use super::names::{self, Names};
 use super::progress::Progress;
+use super::seal::Seal;
 use super::when::When;
 
 /// A version of the scorecard.
@@ -38,6 +39,7 @@ pub(super) struct Live {
     score: Option<ScoreView>,
     gauge: Option<Gauge>,
     versions: Vec<Version>,
+    seal: Option<Seal>,
 }
 
 impl Live {
@@ -47,9 +49,11 @@ impl Live {
         progress: Progress,
         versions: &[ScoreRow],
         people: &People,
+        seal: Option<Seal>,
         now_ms: i64,
     ) -> Self {
         Self {
+            seal,
             frame,
             id: run.id.to_string(),
             state: mark::of_run(run),

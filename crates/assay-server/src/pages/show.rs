@@ -23,7 +23,7 @@ use super::progress::{Eyes, Progress};
 use super::run::{Live, RunPage};
 use super::stream::{Part, stream};
 use super::visitor::Visitor;
-use super::{document, names};
+use super::{document, names, seal};
 use crate::{App, Problem, desk};
 
 /// Most events of a run that a page reads.
@@ -264,6 +264,7 @@ async fn live(
         progress,
         &versions,
         &people(app).await?,
+        seal::of(app, run).await?,
         app.now_ms(),
     ))
 }

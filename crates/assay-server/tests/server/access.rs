@@ -31,6 +31,7 @@ pub(crate) const ROUTES: &[(&str, &str, Door)] = &[
     ("GET", "/health", Open),
     ("GET", "/ready", Open),
     ("GET", "/metrics", Open),
+    ("GET", "/.well-known/assay-keys.pem", Open),
     ("GET", "/api/v1/openapi.json", Open),
     ("ANY", "/api/{*rest}", Open),
 
@@ -52,6 +53,8 @@ pub(crate) const ROUTES: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/runs/{id}/rescore", Needs(Run)),
     ("GET", "/api/v1/runs/{id}/scorecards", Needs(Read)),
     ("GET", "/api/v1/runs/{id}/report.json", Needs(Read)),
+    ("GET", "/api/v1/runs/{id}/attestation", Needs(Read)),
+    ("GET", "/api/v1/assignments/{id}/attestations", Needs(Read)),
     ("GET", "/api/v1/runs/{id}/report.html", Needs(Read)),
     ("GET", "/api/v1/runs/{id}/report.md", Needs(Read)),
     ("GET", "/api/v1/runs/{id}/report.sarif", Needs(Read)),
@@ -74,6 +77,7 @@ pub(crate) const ROUTES: &[(&str, &str, Door)] = &[
     ("POST", "/api/v1/connections/{id}/secret", Needs(Admin)),
     ("DELETE", "/api/v1/connections/{id}/old-secret", Needs(Admin)),
     ("GET", "/api/v1/audit", Needs(Admin)),
+    ("GET", "/api/v1/audit/verification", Needs(Admin)),
 
     ("GET", "/assets/{name}", Open),
     ("GET", "/sign-in", Open),

@@ -13,6 +13,7 @@ use assay_server::desk::{self, Invitation, NewUser};
 use assay_server::{App, Settings, router};
 use assay_store::Store;
 use assay_store::model::{Actor, CategoryRow, Finish, Lease, NewRun, Role, RunFile, ScoreRow, User};
+use assay_store::signing::{Keys, SigningKey};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -26,7 +27,7 @@ use tower::ServiceExt;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const URL: &str = "http://assay.test";
-const REPORT: &[u8] = include_bytes!("../../../assay-report/tests/data/sample.json");
+pub(crate) const REPORT: &[u8] = include_bytes!("../../../assay-report/tests/data/sample.json");
 /// Nothing that these tests wait for takes longer.
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -99,6 +100,8 @@ impl Daemon {
         let dir = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", dir.path().join("assay.db").display());
         let store = Store::open(&database, &dir.path().join("blobs")).await.unwrap();
+        let key = SigningKey::of_pem(&SigningKey::new_pem(&[1; 32])).unwrap();
+        let store = store.signing_with(Keys::new(key, []));
         store.migrate().await.unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let (exercises, mistakes) = Exercises::read(&root.join("exercises"), &root.join("runner-images"));

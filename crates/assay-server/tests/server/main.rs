@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod attestations;
 mod daemon;
 mod house;
 mod housekeeping;

@@ -75,3 +75,66 @@ pub(crate) async fn every_change_breaks_the_chain(world: World) {
         );
     }
 }
+
+/// The trail as it is after changes by the database's own tools, and two more entries.
+pub(crate) async fn the_end_of_the_trail_is_signed(mut world: World) {
+    let tools = world.tools().await;
+    world.store = world.signing(3).await;
+    assert_eq!(world.store.verify_audit().await.unwrap(), 0);
+    for (change, broken_at) in [
+        ("SELECT 1", None),
+        ("DELETE FROM audit WHERE seq > 3", Some(4)),
+        ("DELETE FROM audit WHERE seq > 4", Some(5)),
+        ("DELETE FROM audit", Some(1)),
+        ("UPDATE audit SET subject = 'x' WHERE seq = 5", Some(5)),
+        ("DELETE FROM audit_head", Some(0)),
+        ("DELETE FROM audit WHERE seq > 3; DELETE FROM audit_head", Some(0)),
+        ("UPDATE audit_head SET envelope = '{}'", Some(0)),
+    ] {
+        tools.execute("DELETE FROM audit; DELETE FROM audit_head").await;
+        write(&world, 5).await;
+        assert_eq!(world.store.verify_audit().await.unwrap(), 5);
+        tools.execute(change).await;
+        for round in ["at once", "and what is written after it does not make it good"] {
+            let verified = match world.store.verify_audit().await {
+                Ok(_) => None,
+                Err(StoreError::AuditBroken { seq }) => Some(seq),
+                Err(StoreError::AuditUnsigned) => Some(0),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(verified, broken_at, "{change}: {round}");
+            write(&world, 2).await;
+        }
+    }
+
+    // Who signs with a newer key knows the older ones.
+    tools.execute("DELETE FROM audit; DELETE FROM audit_head").await;
+    write(&world, 1).await;
+    world.store = world.signing(4).await;
+    assert_eq!(world.store.verify_audit().await.unwrap(), 1);
+    write(&world, 1).await;
+    assert_eq!(world.store.verify_audit().await.unwrap(), 2);
+    let stranger = world.signing(0).await.verify_audit().await;
+    assert!(matches!(stranger, Err(StoreError::AuditUnsigned)), "{stranger:?}");
+}
+
+pub(crate) async fn a_trail_of_before_is_signed_once(mut world: World) {
+    let tools = world.tools().await;
+    write(&world, 2).await;
+    world.store = world.signing(1).await;
+    let unsigned = world.store.verify_audit().await;
+    assert!(matches!(unsigned, Err(StoreError::AuditUnsigned)), "{unsigned:?}");
+    world.store.migrate().await.unwrap();
+    let unsigned = world.store.verify_audit().await;
+    assert!(
+        matches!(unsigned, Err(StoreError::AuditUnsigned)),
+        "not at every start: {unsigned:?}"
+    );
+    tools
+        .execute(
+            "DROP TABLE attestations; DROP TABLE audit_head; DELETE FROM _sqlx_migrations WHERE version = 3",
+        )
+        .await;
+    world.store.migrate().await.unwrap();
+    assert_eq!(world.store.verify_audit().await.unwrap(), 2);
+}

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod assignments;
+mod attestations;
 mod audit;
 mod blobs;
 mod erasure;
@@ -56,7 +57,13 @@ on_both! {
         a_change_leaves_the_rest
         lists_are_sorted_filtered_and_paged
         what_is_due_is_archived;
+    attestations:
+        scorecards_are_signed_in_a_chain
+        what_is_changed_in_the_database_shows
+        an_erased_candidate_leaves_a_chain_that_holds;
     audit:
+        the_end_of_the_trail_is_signed
+        a_trail_of_before_is_signed_once
         the_trail_is_a_chain
         every_change_breaks_the_chain;
     blobs:

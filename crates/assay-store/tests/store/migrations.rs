@@ -8,7 +8,11 @@ use crate::world::{Tools, World};
 /// made. Rows of earlier lines stay as they were written.
 const ROWS_AFTER: [&str; 2] = [
     include_str!("migrations/0001_first.sql"),
+const ROWS_AFTER: [&str; 3] = [
+    include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_interruptions.sql"),
+    include_str!("migrations/0003_attestations.sql"),
+];
 ];
 
 pub(crate) async fn migrations_are_applied_once_over_what_is_there(world: World) {

@@ -12,6 +12,7 @@ use assay_store::model::{
     Assignment, Candidate, CategoryRow, Enqueued, Finish, Lease, NewRun, Origin, PageRequest, Run, RunFile,
     ScoreRow,
 };
+use assay_store::signing::{Keys, SigningKey};
 use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
 pub(crate) const LEASE_MS: i64 = 1_000;
@@ -96,6 +97,12 @@ impl World {
     /// A second store on the same database, as another process has it.
     pub(crate) async fn another(&self) -> Store {
         Store::open(&self.address, &self.blobs()).await.unwrap()
+    }
+
+    /// A store on the same database that signs, with a key of this number.
+    pub(crate) async fn signing(&self, key: u8) -> Store {
+        let keys = Keys::new(key_of(key), (0..key).map(|key| key_of(key).public().clone()));
+        self.another().await.signing_with(keys)
     }
 
     pub(crate) async fn tools(&self) -> Tools {
@@ -200,6 +207,10 @@ impl World {
         };
         events.into_iter().map(word).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn key_of(number: u8) -> SigningKey {
+    SigningKey::of_pem(&SigningKey::new_pem(&[number; 32])).unwrap()
 }
 
 pub(crate) fn assignment(id: &str) -> Assignment {

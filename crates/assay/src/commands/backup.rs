@@ -30,11 +30,13 @@ pub(crate) struct Backup {
     options: Options,
 }
 
-/// Opens the configured store, without migrating it.
+/// Opens the configured store, without migrating it. What is written into it is signed.
 pub(crate) async fn open(configuration: &Configuration, data: &DataFolder) -> anyhow::Result<Store> {
-    Store::open(&configuration.database()?, &data.join("blobs"))
+    let keys = data.keys().read_or_make()?;
+    let store = Store::open(&configuration.database()?, &data.join("blobs"))
         .await
-        .context("the database cannot be opened")
+        .context("the database cannot be opened")?;
+    Ok(store.signing_with(keys))
 }
 
 pub(crate) async fn migrate(arguments: &Migrate) -> anyhow::Result<Exit> {

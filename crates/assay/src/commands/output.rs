@@ -43,8 +43,14 @@ impl Format {
     }
 }
 
-/// Writes the report in these forms (all of them when none is named) and gives the files.
-pub(crate) fn write(report: &Report, out: &Path, formats: &[Format]) -> anyhow::Result<Vec<PathBuf>> {
+/// Writes the report in these forms (all of them when none is named) and gives the files. `json` is what it was read from, and
+/// stays as it is: its bytes are signed.
+pub(crate) fn write(
+    report: &Report,
+    json: Option<&[u8]>,
+    out: &Path,
+    formats: &[Format],
+) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
     let formats = if formats.is_empty() {
         Format::value_variants()
@@ -54,17 +60,21 @@ pub(crate) fn write(report: &Report, out: &Path, formats: &[Format]) -> anyhow::
     let mut files = Vec::new();
     for format in formats {
         let path = out.join(format.file());
-        let text = format
-            .render(report)
-            .with_context(|| format!("{} cannot be rendered", path.display()))?;
+        let text = match (format, json) {
+            (Format::Json, Some(json)) => json.to_owned(),
+            _ => format
+                .render(report)
+                .with_context(|| format!("{} cannot be rendered", path.display()))?
+                .into_bytes(),
+        };
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
         files.push(path);
     }
     Ok(files)
 }
 
-/// A stored report.
-pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
+/// A stored report, and its bytes.
+pub(crate) fn read(path: &Path) -> anyhow::Result<(Report, Vec<u8>)> {
     let path = if path.is_dir() {
         path.join(Format::Json.file())
     } else {
@@ -80,7 +90,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Report> {
             report.schema_version
         );
     }
-    Ok(report)
+    Ok((report, text))
 }
 
 /// The score, by category, with the reason of every lost point.

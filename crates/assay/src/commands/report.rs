@@ -47,8 +47,8 @@ fn run_of_a_daemon(arguments: &Arguments) -> Option<RunId> {
 }
 
 fn write(report: &Path, out: &Path, formats: &[Format]) -> anyhow::Result<Exit> {
-    let report = output::read(report)?;
-    for file in output::write(&report, out, formats)? {
+    let (report, json) = output::read(report)?;
+    for file in output::write(&report, Some(&json), out, formats)? {
         progress::say(&format!("wrote {}", file.display()));
     }
     Ok(Exit::Done)

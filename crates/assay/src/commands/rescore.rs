@@ -7,7 +7,7 @@ use assay_core::report::Report;
 use assay_engine::evidence_files;
 use clap::Args;
 
-use super::{folders, output, runs};
+use super::{attest, folders, output, runs};
 use crate::exit::Exit;
 use crate::progress;
 use crate::remote::Server;
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Write the new report over the old one; otherwise only the difference is shown.
     #[arg(long)]
     write: bool,
+    /// Private key (Ed25519, PEM) that the new report is signed with; by default the user's own.
+    #[arg(long, env = "ASSAY_KEY", value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Folder with the images' sources; by default the nearest `runner-images`.
     #[arg(long, value_name = "DIR")]
     runner_images: Option<PathBuf>,
@@ -49,11 +52,14 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             folder.spec.slug
         );
     }
-    let before = output::read(out)?;
+    let (before, _) = output::read(out)?;
     let after = stored.report(&folder);
     progress::say(&difference(&before, &after));
     if arguments.write {
-        for file in output::write(&after, out, &[])? {
+        let mut files = output::write(&after, None, out, &[])?;
+        let scoring = format!("sha256:{}", folder.digest);
+        files.extend(attest::sign(&after, &scoring, out, arguments.key.as_deref())?);
+        for file in files {
             progress::say(&format!("wrote {}", file.display()));
         }
     }

@@ -8,8 +8,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::assess::{self, Request};
-use super::folders;
 use super::output::{self, Format};
+use super::{attest, folders};
 use crate::ci::Ci;
 use crate::exit::{Exit, Expected};
 use crate::progress::{self, Style};
@@ -43,6 +43,9 @@ pub(crate) struct Arguments {
     /// Seed of random data in checks; by default drawn by chance and kept in the report.
     #[arg(long)]
     seed: Option<u64>,
+    /// Private key (Ed25519, PEM) that the report is signed with; by default the user's own, made at the first run.
+    #[arg(long, env = "ASSAY_KEY", value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Certificate authorities (PEM) that candidates' package managers trust besides the usual ones.
     #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -65,6 +68,7 @@ pub(crate) async fn run(
         Some(track) => track.clone(),
         None => only_track(&folder)?,
     };
+    attest::check_key(arguments.key.as_deref())?;
     let extra_ca = read_ca(arguments.ca_bundle.as_deref())?;
     let engine = assess::connect(engine).await?;
     let (events, receiver) = assay_engine::events::channel();
@@ -89,7 +93,13 @@ pub(crate) async fn run(
     drop(events);
     drop(showing.await);
     let report = report?;
-    let files = output::write(&report, &arguments.out, &arguments.format)?;
+    let mut files = output::write(&report, None, &arguments.out, &arguments.format)?;
+    files.extend(attest::sign(
+        &report,
+        &report.exercise.digest,
+        &arguments.out,
+        arguments.key.as_deref(),
+    )?);
     if !arguments.json {
         progress::say(&output::summary(&report));
         for file in files {

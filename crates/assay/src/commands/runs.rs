@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::attest;
 use crate::exit::Exit;
 use crate::progress;
 use crate::remote::{Server, query};
@@ -125,8 +126,19 @@ pub(super) async fn fetch_report(run: &RunId, into: &Path, server: &Server) -> a
     let client = server.connect()?;
     let bytes = client.bytes(&format!("/api/v1/runs/{run}/report.json")).await?;
     std::fs::create_dir_all(into).with_context(|| format!("{} cannot be made", into.display()))?;
-    let path = into.join("report.json");
-    std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+    let write = |name: &str, bytes: &[u8]| {
+        let path = into.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))
+    };
+    write("report.json", &bytes)?;
+    // Scorecards of before results were signed have none.
+    match client.bytes(&format!("/api/v1/runs/{run}/attestation")).await {
+        Ok(envelope) => write(attest::FILE, &envelope),
+        Err(error) => {
+            progress::complain(&format!("not signed: {error:#}"));
+            Ok(())
+        }
+    }
 }
 
 fn described(run: &Run) -> String {

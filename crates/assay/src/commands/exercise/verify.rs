@@ -100,7 +100,7 @@ pub(crate) async fn run(
         drop(events);
         drop(showing.await);
         let report = report.with_context(|| format!("{} could not be assessed", solution.path()))?;
-        output::write(&report, &out, &[])?;
+        output::write(&report, None, &out, &[])?;
         let mut comparison = solution.bands.compare(&scorecard(&report));
         if solution.name == REFERENCE {
             comparison.misses.extend(uncaught(&report));
