@@ -25,10 +25,6 @@ impl KeyFolder {
     }
 
     /// That of whoever runs the program: below `XDG_DATA_HOME`, else below `.local/share` at home. None: there is no home.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the binary is what reads the environment"
-    )]
     pub(crate) fn of_user() -> Option<Self> {
         let folder = |name: &str| {
             std::env::var_os(name)

@@ -29,7 +29,7 @@ pub(crate) fn read(bytes: &[u8]) {
         }
         3 => {
             drop(text.parse::<Source>());
-            drop(text.parse::<ObjectId>());
+            _ = text.parse::<ObjectId>();
             let _ = (Service::of(&text), Protocol::of_header(Some(&text)));
             let line = display::one_line(bytes, 100);
             assert!(
