@@ -147,7 +147,7 @@ pub(crate) async fn an_erased_candidate_leaves_a_chain_that_holds(mut world: Wor
     let (ada, first) = three_links(&world).await;
     let before = world.store.verify_attestations(&ada).await.unwrap();
     assert!(everything(&world).await.contains(TRACE));
-    world.store.erase_candidate(&ada, 9_000).await.unwrap();
+    world.store.erase_candidate(&ada, "erased", 9_000).await.unwrap();
     assert_eq!(world.store.verify_attestations(&ada).await.unwrap(), before);
     world.store.verify_audit().await.unwrap();
     assert!(!everything(&world).await.contains(TRACE));
