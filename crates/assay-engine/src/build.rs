@@ -37,7 +37,7 @@ pub(crate) async fn build(context: &Context<'_>) -> (CheckEvidence, Option<Built
         );
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
-    let result = context::within(check, run(context, &check.id, &check.registries, &mut evidence)).await;
+    let result = context::within(check, run(context, &check.id, &mut evidence)).await;
     match result {
         Ok(built) => (evidence, Some(built)),
         Err(stop) => {
@@ -47,20 +47,9 @@ pub(crate) async fn build(context: &Context<'_>) -> (CheckEvidence, Option<Built
     }
 }
 
-async fn run(
-    context: &Context<'_>,
-    id: &str,
-    registries: &[String],
-    evidence: &mut CheckEvidence,
-) -> Result<Built, Stop> {
-    let wanted = Installation {
-        toolchain: &context.toolchain,
-        image: &context.toolchain_image,
-        content: &|name| context.source.content(name),
-        volume: "deps",
-    };
-    let deps = install(context, id, wanted, registries, evidence).await?;
-    let built = Built { deps };
+async fn run(context: &Context<'_>, id: &str, evidence: &mut CheckEvidence) -> Result<Built, Stop> {
+    let deps = dependencies(context, "deps", evidence).await?;
+    let built = Built { deps, tree: None };
     context.events.doing(id, "building");
     let pod = context.pod().await?;
     let mut spec = context::container_spec(
@@ -141,6 +130,25 @@ pub(crate) struct Installation<'a> {
     pub(crate) content: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
     /// Name of the volume that they are installed into, unique in the run.
     pub(crate) volume: &'a str,
+}
+
+/// The installed dependencies, if the toolchain has any and the tree names them. They are installed into a volume of this
+/// name, unique in the run.
+pub(crate) async fn dependencies(
+    context: &Context<'_>,
+    volume: &str,
+    evidence: &mut CheckEvidence,
+) -> Result<Option<CacheVolume>, Stop> {
+    let Some(check) = context.check(CheckKind::Build) else {
+        return Ok(None);
+    };
+    let wanted = Installation {
+        toolchain: &context.toolchain,
+        image: &context.toolchain_image,
+        content: &|name| context.source.content(name),
+        volume,
+    };
+    install(context, &check.id, wanted, &check.registries, evidence).await
 }
 
 /// Installs what the manifests name, unless a volume made from the very same inputs is there already.

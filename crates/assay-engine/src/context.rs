@@ -1,7 +1,7 @@
 //! What all checks of one run share.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -33,19 +33,23 @@ pub(crate) const OUT: &str = "/out";
 /// Most bytes of one report that is read out of a container.
 pub(crate) const MAX_REPORT_BYTES: u64 = 20 << 20;
 /// Room for the candidate's tree: the export's cap and as much again for file-system overhead.
-const SRC_BYTES: u64 = 200 << 20;
+pub(crate) const SRC_BYTES: u64 = 200 << 20;
 /// Room for the built tree.
-const WORK_BYTES: u64 = 512 << 20;
+pub(crate) const WORK_BYTES: u64 = 512 << 20;
 /// Room for all trees of a run, the history's among them.
 pub(crate) const TREES_BYTES: u64 = 2 * SRC_BYTES + WORK_BYTES;
 /// Most files in either.
-const TREE_INODES: u64 = 50_000;
+pub(crate) const TREE_INODES: u64 = 50_000;
 
 /// One run, as its checks see it.
 pub(crate) struct Context<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) run: &'a Run,
     pub(crate) folder: &'a ExerciseFolder,
+    /// The track.
+    pub(crate) track: &'a str,
+    /// A folder of ours for temporary files.
+    pub(crate) scratch: &'a Path,
     pub(crate) images: &'a BTreeMap<String, Image>,
     pub(crate) source: &'a Source,
     /// The toolchain, with the candidate's overrides where these are allowed.
@@ -75,6 +79,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Built {
     /// Installed dependencies, if the toolchain has any and the candidate names them.
     pub(crate) deps: Option<CacheVolume>,
+    /// The built tree, where it is not in the run's own volume.
+    pub(crate) tree: Option<CacheVolume>,
 }
 
 /// The volumes that every run has.
@@ -217,7 +223,10 @@ pub(crate) fn work_tmpfs() -> Tmpfs {
 
 /// Mounts of the built tree and its dependencies, read-only.
 pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) -> Vec<Mount> {
-    let work = Mount::read_only(&context.work, work_at);
+    let work = match &built.tree {
+        Some(tree) => Mount::cached(tree, work_at),
+        None => Mount::read_only(&context.work, work_at),
+    };
     let deps = built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS));
     std::iter::once(work).chain(deps).collect()
 }

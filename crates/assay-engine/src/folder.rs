@@ -32,7 +32,8 @@ pub struct ExerciseFolder {
     pub dir: PathBuf,
     /// `exercise.yaml`.
     pub spec: Exercise,
-    /// SHA-256 over all that grades depend on: everything but `solutions/`, of which only a reference that has seeded bugs.
+    /// SHA-256 over all that grades depend on: everything but `solutions/`, of which only a
+    /// reference that has seeded bugs or that services are measured beside.
     pub digest: String,
     /// The contract, `openapi.yaml`, if there is one.
     pub contract: Option<serde_json::Value>,
@@ -76,6 +77,7 @@ impl ExerciseFolder {
         let load = reader.plan::<LoadPlan>(&spec, CheckKind::Load);
         let security = reader.plan::<SecurityPlan>(&spec, CheckKind::Security);
         let tests = reader.tests(&spec);
+        reader.reference(&spec);
         let mut templates = BTreeMap::new();
         let mut toolchains = BTreeMap::new();
         for (track, named) in &spec.tracks {
@@ -109,7 +111,7 @@ impl ExerciseFolder {
                 hint,
             ));
         }
-        let digest = reader.digest(seeded.as_ref());
+        let digest = reader.digest(&spec, seeded.as_ref());
         match scanner {
             Some(scanner) if reader.mistakes.is_empty() => Ok(Self {
                 dir: dir.to_owned(),
@@ -212,6 +214,20 @@ impl Reader<'_> {
         }
     }
 
+    /// The reference solution that a load check names is there for every track.
+    fn reference(&mut self, spec: &Exercise) {
+        let name = spec.checks.iter().find_map(|check| check.reference.as_ref());
+        let solutions = self.dir.join("solutions");
+        for track in spec.tracks.keys() {
+            let path = name.map(|name| solutions.join(track).join(name).join("expected.yaml"));
+            if let Some(path) = path.filter(|path| !path.is_file()) {
+                let hint = "a load check names this solution as its reference; every track needs it";
+                self.mistakes
+                    .push(Mistake::of_file(&shown(&path), "is missing", hint));
+            }
+        }
+    }
+
     fn image<T: DeserializeOwned + Lint>(&mut self, name: &str, file: &str) -> Option<T> {
         read_yaml(&self.images.join(name).join(file), &mut self.mistakes)
     }
@@ -247,9 +263,16 @@ impl Reader<'_> {
         files
     }
 
-    fn digest(&mut self, seeded: Option<&Seeded>) -> String {
+    fn digest(&mut self, spec: &Exercise, seeded: Option<&Seeded>) -> String {
         let mut hash = Sha256::new();
         let solutions = self.dir.join("solutions");
+        // Grades depend on the solution that services are measured beside.
+        let reference = spec.checks.iter().find_map(|check| check.reference.as_ref());
+        let is_reference = |path: &Path| {
+            let below = path.strip_prefix(&solutions).ok();
+            let name = below.and_then(|path| path.iter().nth(1));
+            name.is_some_and(|name| reference.is_some_and(|reference| name == reference.as_str()))
+        };
         for (path, file) in seeded.iter().flat_map(|seeded| &seeded.reference) {
             for part in [path.as_bytes(), &file.content] {
                 hash.update((part.len() as u64).to_le_bytes());
@@ -258,7 +281,7 @@ impl Reader<'_> {
         }
         for path in walk(self.dir) {
             let generated = ["__pycache__", "node_modules", ".pytest_cache"];
-            if path.starts_with(&solutions)
+            if path.starts_with(&solutions) && !is_reference(&path)
                 || path.iter().any(|part| generated.iter().any(|name| part == *name))
             {
                 continue;

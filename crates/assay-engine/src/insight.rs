@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use assay_core::fault::Stop;
 use assay_core::insight::{Alone, Insight, Snapshot};
 use assay_core::load::{LoadAsk, LoadPlan, Method, Paused, Request};
-use assay_sandbox::{Command, Exited};
+use assay_sandbox::{Command, Container, Exited};
 
 use crate::context::{self, Context};
 use crate::faults;
-use crate::generator::{Led, Silence};
+use crate::load::Session;
 use crate::service::{Running, millis};
 use crate::text;
 
@@ -26,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// A service that counts, watched during a load. What goes wrong here is said, and costs nobody anything.
 pub(crate) struct Watch<'a> {
     context: &'a Context<'a>,
-    running: &'a Running<'a>,
+    container: Container,
     check: &'a str,
     service: &'a str,
     command: &'a str,
@@ -40,7 +41,7 @@ pub(crate) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Watches the first service that counts; none when there is no such service.
-    pub(crate) fn of(context: &'a Context<'a>, running: &'a Running<'a>, check: &'a str) -> Option<Self> {
+    pub(crate) fn of(context: &'a Context<'a>, running: &Running<'_>, check: &'a str) -> Option<Self> {
         let (service, command) = context
             .folder
             .services
@@ -48,7 +49,7 @@ impl<'a> Watch<'a> {
             .find_map(|service| Some((service.name.as_str(), service.insight.as_deref()?)))?;
         Some(Self {
             context,
-            running,
+            container: running.service_container(service)?.clone(),
             check,
             service,
             command,
@@ -71,12 +72,12 @@ impl<'a> Watch<'a> {
     /// Sends each endpoint of the plan alone and takes a snapshot after each.
     ///
     /// # Errors
-    /// When the generator says nothing more.
+    /// What stopped the generator.
     pub(crate) async fn look_at_endpoints(
         &mut self,
         plan: &LoadPlan,
-        generator: &mut Led,
-    ) -> Result<(), Silence> {
+        generator: &mut Session,
+    ) -> Result<(), Stop> {
         let began = Instant::now();
         let is_measured = |name: &str| {
             let mut measured = plan.scenarios.values().filter(|scenario| !scenario.warm_up);
@@ -90,7 +91,9 @@ impl<'a> Watch<'a> {
                 request: name.clone(),
                 count,
             };
-            let first = generator.ask(&only(1)).await?;
+            let Some(first) = generator.ask(&only(1)).await? else {
+                break;
+            };
             let wanted = if request.method == Method::Get {
                 READS
             } else {
@@ -99,7 +102,7 @@ impl<'a> Watch<'a> {
             let affordable = millis(OF_ONE) / first.took_ms.max(1);
             let count = u32::try_from(affordable).unwrap_or(u32::MAX).min(wanted - 1);
             let rest = if first.ok > 0 && count > 0 {
-                generator.ask(&only(count)).await?
+                generator.ask(&only(count)).await?.unwrap_or_default()
             } else {
                 Paused::default()
             };
@@ -144,8 +147,11 @@ impl<'a> Watch<'a> {
             .cwd("/tmp")
             .deadline(DEADLINE)
             .output(context::at_most(SNAPSHOT_BYTES));
-        let asked = self.running.ask_service(self.service, command).await;
-        let exited: Exited = asked.map_err(|error| error.to_string())?;
+        let exited: Exited = self
+            .container
+            .exec(command)
+            .await
+            .map_err(|error| error.to_string())?;
         if !exited.success() {
             return Err(format!("{}: {}", faults::ending(&exited), exited.stderr.text()));
         }

@@ -16,7 +16,6 @@ mod analyse;
 mod audit;
 mod build;
 mod context;
-mod generator;
 mod insight;
 mod integration;
 mod load;

@@ -184,6 +184,7 @@ async fn dependencies(
     )
     .await;
     Ok(Built {
+        tree: None,
         deps: deps.map_err(ours)?,
     })
 }

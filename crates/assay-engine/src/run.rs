@@ -221,6 +221,8 @@ pub async fn assess(
         engine,
         run: &run,
         folder,
+        track: job.track,
+        scratch: job.scratch,
         images: &images,
         source: &source,
         toolchain,

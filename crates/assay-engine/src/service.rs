@@ -8,7 +8,7 @@ use assay_core::exercise::{CheckKind, Limits};
 use assay_core::fault::Stop;
 use assay_core::toolchain::{Service, Toolchain};
 use assay_git::solution::Files;
-use assay_sandbox::{AskError, Command, Container, ExitReason, Exited, Mount, Pod, Process, Target, Tmpfs};
+use assay_sandbox::{AskError, Command, Container, ExitReason, Mount, Pod, Process, Target, Tmpfs};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::{self, Role};
@@ -298,12 +298,22 @@ impl<'a> Running<'a> {
         })
     }
 
-    /// Runs a command of ours in a database's container, as the database's user.
-    pub(crate) async fn ask_service(&self, name: &str, command: Command) -> Result<Exited, AskError> {
-        match self.services.get(name) {
-            Some(part) => part.container.exec(command).await,
-            None => Err(AskError::Cancelled),
-        }
+    /// All containers, the service's first.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
+        let services = self.services.values();
+        std::iter::once(&self.app)
+            .chain(services)
+            .map(|part| &part.container)
+    }
+
+    /// A database's container.
+    pub(crate) fn service_container(&self, name: &str) -> Option<&Container> {
+        self.services.get(name).map(|part| &part.container)
+    }
+
+    /// The service's container.
+    pub(crate) fn app_container(&self) -> &Container {
+        &self.app.container
     }
 
     /// The ends of all logs.

@@ -91,6 +91,11 @@ impl Source {
         })
     }
 
+    /// The commit.
+    pub(crate) fn commit(&self) -> ObjectId {
+        self.commit
+    }
+
     /// What the report says of the submission.
     pub(crate) fn submission(&self, repository: &str, reference: &str, track: &str) -> Submission {
         let newest: Option<&Commit> = self.history.commits.first();

@@ -18,6 +18,7 @@ mod html;
 mod junit;
 mod markdown;
 mod sarif;
+mod sureness;
 
 pub use chart::Gauge;
 

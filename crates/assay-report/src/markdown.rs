@@ -9,6 +9,7 @@ use crate::html::database::{decimal, milliseconds};
 use crate::html::lost_lines;
 use crate::number;
 use crate::state;
+use crate::sureness;
 use crate::text;
 
 /// Most lines of one list.
@@ -19,6 +20,7 @@ pub(crate) fn render(report: &Report) -> String {
         headline(report),
         categories(report),
         lost(report),
+        latency(report),
         tests(report),
         bugs(report),
         database(report),
@@ -27,6 +29,13 @@ pub(crate) fn render(report: &Report) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n\n") + "\n"
+}
+
+fn latency(report: &Report) -> String {
+    let load = report.load.as_ref().filter(|load| load.invalid.is_empty());
+    load.and_then(sureness::sentence)
+        .map(|sentence| format!("**Latency.** {}", escape(&sentence)))
+        .unwrap_or_default()
 }
 
 fn headline(report: &Report) -> String {

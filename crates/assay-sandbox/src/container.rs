@@ -14,7 +14,7 @@ use crate::agent::{Agent, AskError, Death};
 use crate::cache::CacheVolume;
 use crate::command::{Command, Exited, Process};
 use crate::control::ControlSocket;
-use crate::engine::{EngineError, QUICK, SLOW, call};
+use crate::engine::{Engine, EngineError, QUICK, SLOW, call};
 use crate::files::{self, TreeEntry, Written};
 use crate::policy::{self, AGENT_DIRECTORY, Limits, Network, Shape, Tmpfs};
 use crate::run::{Run, RunInner};
@@ -272,6 +272,10 @@ impl Container {
                 agent,
             }),
         })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.run.engine
     }
 
     /// Its name in the engine.

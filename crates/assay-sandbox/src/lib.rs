@@ -25,6 +25,7 @@ mod pod;
 pub mod policy;
 mod run;
 mod sweep;
+mod usage;
 mod volume;
 
 pub use agent::{AskError, Death};
@@ -43,4 +44,5 @@ pub use pod::{Pod, Waited};
 pub use policy::{Limits, Tmpfs};
 pub use run::{Run, RunSpec, TeardownError};
 pub use sweep::Swept;
+pub use usage::Usage;
 pub use volume::{Volume, VolumeSpec, Volumes};

@@ -139,6 +139,17 @@ impl Exercise {
                 )),
                 (false, None) => (),
             }
+            match &check.reference {
+                Some(_) if check.kind != CheckKind::Load => {
+                    problems.push(Problem::new(at("reference"), "is for load only", "remove it"));
+                }
+                Some(name) if !is_slug(name) => problems.push(Problem::new(
+                    at("reference"),
+                    format!("`{name}` is not a good name"),
+                    "name a folder of solutions/TRACK",
+                )),
+                _ => (),
+            }
             if let Some(limits) = &check.limits {
                 problems.extend(lint_limits(&at("limits"), limits));
             }
@@ -249,6 +260,26 @@ impl Exercise {
                     "is out of order",
                     "use 0 < p10 < median",
                 ));
+            }
+            if let Some(relative) = &rule.relative {
+                if !(1.0 < relative.p10 && relative.p10 < relative.median && relative.median.is_finite()) {
+                    problems.push(Problem::new(
+                        format!("{at}.latency.relative"),
+                        "is out of order",
+                        "use 1 < p10 < median, as multiples of the reference's latency",
+                    ));
+                }
+                let has_reference = |id: &str| {
+                    let check = self.checks.iter().find(|check| check.id == id);
+                    check.is_some_and(|check| check.reference.is_some())
+                };
+                if !has_reference(&rule.check) {
+                    problems.push(Problem::new(
+                        format!("{at}.latency.relative"),
+                        format!("needs a reference, which `{}` does not have", rule.check),
+                        "give that check `reference: reference`, or remove it",
+                    ));
+                }
             }
             if ![50, 90, 95, 99].contains(&rule.percentile) {
                 problems.push(Problem::new(

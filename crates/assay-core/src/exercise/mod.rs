@@ -12,7 +12,7 @@ mod scoring;
 
 pub use scoring::{
     BugsRule, Category, CategoryId, CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule,
-    LineRule, RatioRule, ScaledBy, Scoring, TestsRule,
+    LineRule, RatioRule, Relative, ScaledBy, Scoring, TestsRule,
 };
 
 /// The whole file.
@@ -189,6 +189,10 @@ pub struct Check {
     /// `load` and `security`: the plan's file, within the exercise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// `load` only: the solution of the candidate's track that is measured in turns with their service, such as
+    /// `reference`. None: the service is measured alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// What its containers with candidate code may use, where that differs from `app.limits`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,

@@ -211,6 +211,22 @@ pub struct LatencyRule {
     pub p10: Span,
     /// Latency that earns 50 % of the points.
     pub median: Span,
+    /// The same points as multiples of the reference solution's latency; they count instead where it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<Relative>,
+}
+
+/// Points by how many times the reference solution's latency it is.
+///
+/// All of them up to once, 90 % at `p10`, 50 % at `median`. What counts is the lower end of the 95 % interval, so that
+/// chance costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Relative {
+    /// Multiple that earns 90 % of the points, above 1.
+    pub p10: f64,
+    /// Multiple that earns 50 % of the points.
+    pub median: f64,
 }
 
 /// Points by the share of requests that failed under load; falls linearly.

@@ -6,6 +6,7 @@
 //! a service can take; a summary of it says so. Nothing here reads a clock, opens a
 //! socket or draws a random number that does not follow from the seed; `assay-drive load` does the sending.
 
+mod compare;
 mod crowd;
 mod dice;
 mod lint;
@@ -19,6 +20,9 @@ mod threshold;
 mod traffic;
 mod validity;
 
+pub use compare::{
+    Block, Blocks, Estimate, PERCENTILES, Ratio, cuts_ms, drift_percent, estimates, milliseconds,
+};
 pub use crowd::Crowd;
 pub use dice::Dice;
 pub use plan::{
@@ -30,8 +34,8 @@ pub use schedule::{Arrival, Arrivals, Schedule};
 pub use session::{HostAccount, LoadAsk, Paused};
 pub use summary::{
     Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadMessage, LoadProgress, LoadSummary, Model,
-    Outcome, Sender, Setup, ThresholdResult, TimeRow, Timeline, Verification,
+    Outcome, Reference, Sender, Setup, ThresholdResult, TimeRow, Timeline, Verification,
 };
 pub use threshold::{Aggregate, Comparison, Metric, Observed, Selector, Threshold, ThresholdError};
 pub use traffic::{ScheduleError, Traffic};
-pub use validity::doubts;
+pub use validity::{ContainersUse, HostUse, doubts};

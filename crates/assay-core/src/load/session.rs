@@ -43,6 +43,8 @@ pub struct Paused {
 /// What a host has spent its time on since it started. Only differences mean something.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostAccount {
+    /// Its cores.
+    pub cores: u64,
     /// Time of all its cores together, in milliseconds.
     pub all_ms: u64,
     /// Of that, the time in which a core was not idle.

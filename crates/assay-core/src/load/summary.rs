@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Paused;
+use super::{Blocks, Estimate, HostUse, Paused};
 
 /// A line on the generator's standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,8 @@ pub enum LoadMessage {
     Progress(LoadProgress),
     /// Of a job in windows: the users are made, or what was asked for is done.
     Paused(Paused),
+    /// Just before the summary: what it does not hold.
+    Blocks(Blocks),
     /// The last line, when there is something to say about the service.
     Summary(Box<LoadSummary>),
     /// The last line, when the job itself is wrong or the generator broke: never the candidate's fault.
@@ -71,6 +73,15 @@ pub struct LoadSummary {
     pub thresholds: Vec<ThresholdResult>,
     /// What the service still knew at the end.
     pub verification: Vec<Verification>,
+    /// How sure the latencies are; empty where too little was measured to say so.
+    #[serde(default)]
+    pub estimates: Vec<Estimate>,
+    /// What the host did meanwhile, where that is known.
+    #[serde(default)]
+    pub host: Option<HostUse>,
+    /// The reference solution's measurement, where it was made in turns with this one.
+    #[serde(default)]
+    pub reference: Option<Reference>,
     /// Why this measurement must not be used; empty when it is valid. Always the platform's fault.
     pub invalid: Vec<String>,
 }
@@ -85,6 +96,25 @@ pub enum Model {
     /// The service, by its answers: latency counts from the actual start. This says how much a service can take, and
     /// nothing about arrivals.
     Closed,
+}
+
+/// The same load on the reference solution of the same track, window by window in turns with the candidate's service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reference {
+    /// Name of the solution.
+    pub solution: String,
+    /// Why it could not be measured, or does not count. All else is empty then.
+    pub failed: Option<String>,
+    /// All requests, without the warm-up.
+    pub total: Outcome,
+    /// The conditions of the plan.
+    pub thresholds: Vec<ThresholdResult>,
+    /// How well its generator did.
+    pub sender: Sender,
+    /// By how much its latency changed from window to window at most, in percent.
+    pub drift_percent: Option<u64>,
+    /// Windows that each of the two had, the warm-up's included.
+    pub windows: u64,
 }
 
 /// The making of the users.
@@ -322,9 +352,28 @@ impl LoadSummary {
             && parts(&self.scenarios)
     }
 
+    /// How sure a percentile of a request, or of all of them, is.
+    pub fn estimate(&self, endpoint: Option<&str>, percentile: u8) -> Option<&Estimate> {
+        self.estimates
+            .iter()
+            .find(|estimate| estimate.endpoint.as_deref() == endpoint && estimate.percentile == percentile)
+    }
+
     /// Whether every user was made, so that there is a measurement at all.
     pub fn was_set_up(&self) -> bool {
         self.setup.failed.is_empty()
+    }
+}
+
+impl Latency {
+    /// The 50th, 90th, 95th or 99th percentile in microseconds; any other is taken for the 99th.
+    pub const fn percentile_us(&self, percent: u8) -> u64 {
+        match percent {
+            50 => self.p50_us,
+            90 => self.p90_us,
+            95 => self.p95_us,
+            _ => self.p99_us,
+        }
     }
 }
 

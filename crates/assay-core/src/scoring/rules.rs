@@ -5,7 +5,7 @@ use crate::evidence::{CheckEvidence, Level, TestCase, TestStatus};
 use crate::exercise::{
     CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule,
 };
-use crate::load::LoadSummary;
+use crate::load::{LoadSummary, milliseconds};
 use crate::rigour::BugOutcome;
 
 pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
@@ -154,24 +154,46 @@ pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
         );
         return Verdict::Share(0.0, reason);
     }
-    let value_us = match rule.percentile {
-        50 => latency.p50_us,
-        90 => latency.p90_us,
-        95 => latency.p95_us,
-        _ => latency.p99_us,
+    let value_us = latency.percentile_us(rule.percentile);
+    let estimate = load.estimate(rule.endpoint.as_deref(), rule.percentile);
+    let measured = match estimate {
+        Some(estimate) => estimate.sentence(),
+        None => format!("{} ms", milliseconds(value_us)),
     };
-    let value_ms = value_us as f64 / 1000.0;
-    let share = curve::log_normal(
-        value_ms,
-        rule.p10.as_millis() as f64,
-        rule.median.as_millis() as f64,
-    );
+    let ratio = estimate.and_then(|estimate| estimate.ratio);
+    let (share, terms) = match (&rule.relative, ratio) {
+        (Some(relative), Some(ratio)) => {
+            // What is above once the reference's, so that as fast as the reference earns all.
+            let excess = ratio.low - 1.0;
+            let share = curve::log_normal(excess, relative.p10 - 1.0, relative.median - 1.0);
+            let counted = if excess > 0.0 {
+                format!("{:.2} times is sure and counts", ratio.low)
+            } else {
+                "no slower than the reference, as far as is sure".to_owned()
+            };
+            let terms = format!(
+                "{counted}; {} times earns 90 %, {} times earns 50 %",
+                relative.p10, relative.median
+            );
+            (share, terms)
+        }
+        _ => {
+            let value_ms = value_us as f64 / 1000.0;
+            let (p10, median) = (rule.p10.as_millis() as f64, rule.median.as_millis() as f64);
+            let terms = format!("{} earns 90 %, {} earns 50 %", rule.p10, rule.median);
+            (curve::log_normal(value_ms, p10, median), terms)
+        }
+    };
     // What is far on the good side earns all: the last half percent of the curve would only be noise.
     let share = if share >= 0.995 { 1.0 } else { share };
-    let reason = format!(
-        "p{} of {name} is {value_ms:.0} ms ({} earns 90 %, {} earns 50 %).",
-        rule.percentile, rule.p10, rule.median
-    );
+    let terms = match estimate {
+        Some(_) => format!(": {terms}."),
+        None => format!(" ({terms})."),
+    };
+    let mut reason = format!("p{} of {name} is {measured}{terms}", rule.percentile);
+    if rule.relative.is_some() && ratio.is_none() {
+        reason = format!("{reason} It counts alone, as there is no reference measurement.");
+    }
     Verdict::Share(share, reason)
 }
 

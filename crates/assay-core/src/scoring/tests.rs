@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::evidence::{Coverage, FileCoverage, Finding, Level, TestCase, TestStatus};
-use crate::exercise::{CheckKind, Visibility};
-use crate::load::{Counts, ErrorKind, Latency, LoadSummary, Outcome};
+use crate::exercise::{CheckKind, LatencyRule, Visibility};
+use crate::load::{Counts, ErrorKind, Estimate, Latency, LoadSummary, Outcome, Ratio};
 use crate::rigour::{Bug, BugOutcome};
 use crate::yaml;
 
@@ -230,6 +230,53 @@ fn broken_tools_are_never_clean() {
         text.contains("lint - of 20: Not scored. ruff did not work: exit code 2."),
         "{text}"
     );
+}
+
+#[test]
+fn beside_a_reference_only_what_is_sure_counts() {
+    let rule: LatencyRule = serde_yaml::from_str(
+        "{check: load, percentile: 95, p10: 60ms, median: 200ms, relative: {p10: 1.2, median: 2}}",
+    )
+    .unwrap();
+    let scored = |ratio: Option<[f64; 3]>| {
+        let mut evidence = evidence();
+        let mut load = load(200_000, 0);
+        load.estimates = vec![Estimate {
+            endpoint: None,
+            percentile: 95,
+            value_us: 200_000,
+            low_us: 190_000,
+            high_us: 215_000,
+            ratio: ratio.map(|[low, value, high]| Ratio {
+                reference_us: 100_000,
+                value,
+                low,
+                high,
+            }),
+        }];
+        evidence.checks[4].load = Some(load);
+        match rules::latency(&rule, &evidence.checks[4]) {
+            Verdict::Share(share, reason) => format!("{share:.3}: {reason}"),
+            other => format!("{other:?}"),
+        }
+    };
+    let shown: Vec<String> = [
+        Some([0.5, 0.7, 0.9]),
+        Some([0.97, 1.1, 1.3]),
+        Some([1.2, 1.3, 1.4]),
+        Some([2.0, 2.0, 2.0]),
+        None,
+    ]
+    .into_iter()
+    .map(scored)
+    .collect();
+    assert_snapshot!(shown.join("\n"), @r"
+    1.000: p95 of all requests is 200 ms (95 % sure: 190–215 ms), 0.70 times the reference (0.50–0.90): no slower than the reference, as far as is sure; 1.2 times earns 90 %, 2 times earns 50 %.
+    1.000: p95 of all requests is 200 ms (95 % sure: 190–215 ms), 1.10 times the reference (0.97–1.30): no slower than the reference, as far as is sure; 1.2 times earns 90 %, 2 times earns 50 %.
+    0.900: p95 of all requests is 200 ms (95 % sure: 190–215 ms), 1.30 times the reference (1.20–1.40): 1.20 times is sure and counts; 1.2 times earns 90 %, 2 times earns 50 %.
+    0.500: p95 of all requests is 200 ms (95 % sure: 190–215 ms), 2.00 times the reference (2.00–2.00): 2.00 times is sure and counts; 1.2 times earns 90 %, 2 times earns 50 %.
+    0.500: p95 of all requests is 200 ms (95 % sure: 190–215 ms): 60ms earns 90 %, 200ms earns 50 %. It counts alone, as there is no reference measurement.
+    ");
 }
 
 proptest::proptest! {

@@ -81,7 +81,12 @@ fn parse_account(stat: &str, pressure: Option<&str>, ticks_per_second: u64) -> O
         line.split_whitespace()
             .find_map(|field| field.strip_prefix("total="))
     });
+    let is_core = |line: &&str| {
+        line.strip_prefix("cpu")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
     Some(HostAccount {
+        cores: u64::try_from(stat.lines().filter(is_core).count()).unwrap_or(1),
         all_ms: ms(all),
         busy_ms: ms(all.saturating_sub(idle)),
         stolen_ms: ms(fields.get(7).copied().unwrap_or(0)),
@@ -193,6 +198,7 @@ intr 1 2 3";
         let stat = "cpu  100 0 50 800 50 0 0 20 7 0\ncpu0 1 1 1 1 1 1 1 1";
         let pressure = "some avg10=0.00 avg60=0.10 avg300=0.20 total=1234567\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
         let account = HostAccount {
+            cores: 1,
             all_ms: 10_200,
             busy_ms: 1_700,
             stolen_ms: 200,

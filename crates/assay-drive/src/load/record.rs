@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use assay_core::load::{
-    Aggregate, Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadSummary, Observed, Outcome,
-    Selector, Threshold, TimeRow, Timeline,
+    Aggregate, Block, Blocks, Bucket, CheckFailure, Checks, Counts, ErrorKind, Latency, LoadSummary,
+    Observed, Outcome, Selector, Threshold, TimeRow, Timeline,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -72,6 +72,9 @@ pub(super) struct Record {
     warm_up: Option<Counts>,
     step: Duration,
     rows: BTreeMap<usize, Row>,
+    block_ms: u64,
+    /// By number of the block and index of the endpoint: coarse latencies, each with its number.
+    blocks: BTreeMap<(u64, usize), BTreeMap<u64, u64>>,
     /// What a new row starts with.
     empty_row: Row,
     lateness: Histogram<u32>,
@@ -121,6 +124,8 @@ impl Record {
             warm_up: None,
             step: Duration::from_secs(u64::try_from(step_s).unwrap_or(u64::MAX)),
             rows: BTreeMap::new(),
+            block_ms: Blocks::step_ms(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)),
+            blocks: BTreeMap::new(),
             empty_row: Row {
                 row: TimeRow::default(),
                 latency: histogram(2)?,
@@ -166,6 +171,9 @@ impl Record {
             count(self.warm_up.get_or_insert_default(), fate);
             return;
         }
+        let number = u64::try_from(place.intended.as_millis()).unwrap_or(u64::MAX) / self.block_ms;
+        let block = self.blocks.entry((number, place.endpoint)).or_default();
+        *block.entry(Blocks::coarse(micros(latency))).or_default() += 1;
         let (first, last) = self.measured.unwrap_or((place.intended, done));
         self.measured = Some((first.min(place.intended), last.max(done)));
         let parts = [
@@ -244,6 +252,29 @@ impl Record {
             .map(|threshold| threshold.judge(&judge))
             .collect();
         Ok(())
+    }
+
+    /// The latencies in blocks of time.
+    pub(super) fn blocks(&self, names: &Names) -> Blocks {
+        let mut blocks: Vec<Block> = Vec::new();
+        for ((number, endpoint), latencies) in &self.blocks {
+            let Some((name, _)) = names.endpoints.get(*endpoint) else {
+                continue;
+            };
+            let at_ms = number * self.block_ms;
+            let latencies = latencies.iter().map(|(us, n)| (*us, *n)).collect();
+            match blocks.last_mut().filter(|last| last.at_ms == at_ms) {
+                Some(last) => drop(last.requests.insert(name.clone(), latencies)),
+                None => blocks.push(Block {
+                    at_ms,
+                    requests: BTreeMap::from([(name.clone(), latencies)]),
+                }),
+            }
+        }
+        Blocks {
+            step_ms: self.block_ms,
+            blocks,
+        }
     }
 
     fn timeline(&self) -> Timeline {

@@ -130,12 +130,7 @@ pub(super) async fn run(job: &LoadJob, asks: &Asks, say: Say<'_>) -> Result<Load
         cpu_ms: cpu.own_ms,
         others_percent: cpu.others_percent(),
     };
-    summary.invalid = doubts(
-        &summary.sender,
-        &summary.total.counts,
-        &thresholds,
-        &summary.thresholds,
-    );
+    summary.invalid = doubts(&summary);
     let steps = Steps {
         service: &flow.service,
         steps: &verify,
@@ -143,6 +138,7 @@ pub(super) async fn run(job: &LoadJob, asks: &Asks, say: Say<'_>) -> Result<Load
         concurrency,
     };
     summary.verification = steps.verify(say).await?;
+    say(&LoadMessage::Blocks(flow.record.borrow().blocks(&names)))?;
     Ok(summary)
 }
 

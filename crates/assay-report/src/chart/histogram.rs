@@ -1,5 +1,7 @@
 //! How latencies are distributed, in buckets that grow evenly on a logarithmic axis.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use assay_core::load::Bucket;
 
@@ -25,6 +27,8 @@ pub(crate) struct Histogram {
     ticks: Vec<Tick>,
     most: String,
     limit: Option<Limit>,
+    /// The reference's columns as one line, where there is a reference.
+    outline: Option<String>,
     /// The same in words, for the table.
     pub(crate) rows: Vec<Row>,
 }
@@ -53,22 +57,23 @@ pub(crate) struct Row {
     pub(crate) count: String,
     /// Share of all samples.
     pub(crate) share: String,
+    /// The reference's samples in it, where there is a reference.
+    pub(crate) reference: String,
 }
 
 impl Histogram {
-    /// The plot of these buckets, none when they are empty; `limit` is a name and a time in microseconds.
-    pub(crate) fn new(buckets: &[Bucket], limit: Option<(&str, u64)>) -> Option<Self> {
+    /// The plot of these buckets, none when they are empty; `reference` are those of the reference solution, `limit` is a
+    /// name and a time in microseconds.
+    pub(crate) fn new(buckets: &[Bucket], reference: &[Bucket], limit: Option<(&str, u64)>) -> Option<Self> {
         let total = buckets
             .iter()
             .fold(0u64, |sum, bucket| sum.saturating_add(bucket.count));
-        let most = buckets
-            .iter()
-            .map(|bucket| bucket.count)
-            .max()
-            .filter(|most| *most > 0)?;
+        buckets.iter().find(|bucket| bucket.count > 0)?;
+        let most = buckets.iter().chain(reference).map(|bucket| bucket.count).max()?;
         let lower = |up_to_us: u64| (up_to_us as f64 / 10f64.powf(1.0 / PER_DECADE)).round() as u64;
         let ends = buckets
             .iter()
+            .chain(reference)
             .flat_map(|bucket| [lower(bucket.up_to_us), bucket.up_to_us]);
         let axis = LogAxis::over(ends.chain(limit.map(|limit| limit.1)), LEFT, RIGHT);
         let columns = buckets.iter().map(|bucket| {
@@ -83,11 +88,38 @@ impl Histogram {
                 title: format!("{}: {}", range(bucket, lower), number::thousands(bucket.count)),
             }
         });
-        let rows = buckets.iter().map(|bucket| Row {
-            range: range(bucket, lower),
-            count: number::thousands(bucket.count),
-            share: number::percent(number::share(bucket.count, total)),
+        let count = |buckets: &[Bucket], up_to_us: u64| {
+            let found = buckets.iter().find(|bucket| bucket.up_to_us == up_to_us);
+            found.map_or(0, |bucket| bucket.count)
+        };
+        let all: BTreeSet<u64> = buckets
+            .iter()
+            .chain(reference)
+            .map(|bucket| bucket.up_to_us)
+            .collect();
+        let rows = all.iter().map(|up_to_us| {
+            let own = Bucket {
+                up_to_us: *up_to_us,
+                count: count(buckets, *up_to_us),
+            };
+            Row {
+                range: range(&own, lower),
+                count: number::thousands(own.count),
+                share: number::percent(number::share(own.count, total)),
+                reference: number::thousands(count(reference, *up_to_us)),
+            }
         });
+        let height = |count| px(BOTTOM - (BOTTOM - TOP) * number::share(count, most));
+        let mut outline = String::new();
+        for bucket in reference {
+            let (from, to) = (
+                px(axis.place(lower(bucket.up_to_us))),
+                px(axis.place(bucket.up_to_us)),
+            );
+            let (move_to, top) = (if outline.is_empty() { "M" } else { "L" }, height(bucket.count));
+            let bottom = px(BOTTOM);
+            outline += &format!("{move_to}{from} {bottom}V{top}H{to}V{bottom}");
+        }
         Some(Self {
             label: format!(
                 "Latency of {} arrivals, in columns from fast to slow",
@@ -97,6 +129,7 @@ impl Histogram {
             ticks: axis.ticks(),
             most: number::thousands(most),
             limit: limit.map(|(name, us)| Limit::new(name, axis.place(us), us)),
+            outline: Some(outline).filter(|outline| !outline.is_empty()),
             rows: rows.collect(),
         })
     }

@@ -1,12 +1,13 @@
 //! The load measurement: conditions, percentiles, plots, what the service still knew, and how well we measured.
 
 use assay_core::load::{
-    Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Model, Outcome, Selector, Threshold,
+    Aggregate, CheckFailure, ErrorKind, LoadSummary, Metric, Model, Outcome, Reference, Selector, Threshold,
 };
 
 use crate::chart::{Histogram, Timeline};
 use crate::number;
 use crate::state::{self, Mark};
+use crate::sureness;
 use crate::text;
 
 /// What the closed model leaves out.
@@ -27,6 +28,32 @@ pub(super) struct Load {
     pub(super) verification: Vec<Verified>,
     pub(super) examples: Vec<Failure>,
     pub(super) sender: Vec<(&'static str, String)>,
+    pub(super) has_reference: bool,
+    /// How sure the percentile with a limit is, in words.
+    pub(super) sureness: String,
+    /// It is slower than the reference, and that is sure.
+    pub(super) slower: bool,
+    pub(super) estimates: Vec<Sure>,
+    pub(super) evidence: Vec<Witness>,
+}
+
+/// A percentile and how sure it is.
+pub(super) struct Sure {
+    pub(super) name: String,
+    pub(super) percentile: String,
+    pub(super) value: String,
+    pub(super) interval: String,
+    pub(super) reference: String,
+    pub(super) ratio: String,
+    pub(super) ratio_interval: String,
+    pub(super) is_total: bool,
+}
+
+/// What was observed of the measurement itself.
+pub(super) struct Witness {
+    pub(super) what: &'static str,
+    pub(super) value: String,
+    pub(super) meaning: &'static str,
 }
 
 /// A condition of the plan.
@@ -111,7 +138,11 @@ pub(super) fn load(load: &LoadSummary) -> Load {
                     .map(|(name, outcome)| row(name, outcome, false)),
             )
             .collect(),
-        histogram: Histogram::new(&load.total.buckets, limit_words),
+        histogram: Histogram::new(
+            &load.total.buckets,
+            reference(load).map_or(&[], |reference| &reference.total.buckets),
+            limit_words,
+        ),
         timeline: Timeline::new(&load.timeline, limit.map(|limit| limit.1)),
         verification: load
             .verification
@@ -129,7 +160,113 @@ pub(super) fn load(load: &LoadSummary) -> Load {
             .collect(),
         examples: failures(&load.total.checks.examples),
         sender: sender(load),
+        has_reference: reference(load).is_some(),
+        sureness: sureness::sentence(load).unwrap_or_default(),
+        slower: sureness::main(load)
+            .and_then(|estimate| estimate.ratio)
+            .is_some_and(|ratio| ratio.low > 1.0),
+        estimates: estimates(load),
+        evidence: evidence(load),
     }
+}
+
+/// The reference, if it was measured.
+fn reference(load: &LoadSummary) -> Option<&Reference> {
+    load.reference
+        .as_ref()
+        .filter(|reference| reference.failed.is_none())
+}
+
+/// All percentiles of all requests together, and the 95th of each.
+fn estimates(load: &LoadSummary) -> Vec<Sure> {
+    let shown = load
+        .estimates
+        .iter()
+        .filter(|estimate| estimate.endpoint.is_none() || estimate.percentile == 95);
+    let none = || "–".to_owned();
+    shown
+        .map(|estimate| Sure {
+            name: estimate
+                .endpoint
+                .as_deref()
+                .map_or_else(|| "All requests".to_owned(), text::line),
+            percentile: format!("p{}", estimate.percentile),
+            value: number::latency(estimate.value_us),
+            interval: format!(
+                "{} to {}",
+                number::latency(estimate.low_us),
+                number::latency(estimate.high_us)
+            ),
+            reference: estimate
+                .ratio
+                .map_or_else(none, |ratio| number::latency(ratio.reference_us)),
+            ratio: estimate
+                .ratio
+                .map_or_else(none, |ratio| format!("{:.2}", ratio.value)),
+            ratio_interval: estimate
+                .ratio
+                .map_or_else(none, |ratio| format!("{:.2} to {:.2}", ratio.low, ratio.high)),
+            is_total: estimate.endpoint.is_none(),
+        })
+        .collect()
+}
+
+/// What tells whether the numbers are about the service, or about the host.
+fn evidence(load: &LoadSummary) -> Vec<Witness> {
+    let percent = |percent: u64| format!("{percent} %");
+    let host = load.host.as_ref();
+    let rows = [
+        (
+            "Generator late, 99th percentile",
+            Some(number::latency(load.sender.lateness_p99_us)),
+            "how punctual requests were sent",
+        ),
+        (
+            "CPU time of the generator",
+            Some(number::wall_time(load.sender.cpu_ms)),
+            "what sending and reading cost",
+        ),
+        (
+            "Others on the generator's cores",
+            load.sender.others_percent.map(percent),
+            "of these cores' time",
+        ),
+        (
+            "Others on the host",
+            host.and_then(|host| host.others_percent).map(percent),
+            "of all its cores' time, without this measurement",
+        ),
+        (
+            "Taken by other machines",
+            host.map(|host| percent(host.stolen_percent)),
+            "of all its cores' time (steal)",
+        ),
+        (
+            "Waiting for a core",
+            host.and_then(|host| host.waiting_percent).map(percent),
+            "of the time at least one task did, the service's own among them",
+        ),
+        (
+            "Service held up by its own limit",
+            host.and_then(|host| host.throttled_percent).map(percent),
+            "of its time slices: its own doing, and counted",
+        ),
+        (
+            "Drift of the reference",
+            reference(load)
+                .and_then(|reference| reference.drift_percent)
+                .map(percent),
+            "change of its latency from window to window, at most",
+        ),
+    ];
+    let known = rows.into_iter().filter_map(|(what, value, meaning)| {
+        Some(Witness {
+            what,
+            value: value?,
+            meaning,
+        })
+    });
+    known.collect()
 }
 
 /// The limit of all requests' latency, where the plan has one.

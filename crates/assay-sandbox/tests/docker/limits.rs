@@ -1,6 +1,6 @@
 //! Limits: what is hit is reported, and nobody else is hurt.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_sandbox::{Command, ExitReason, Limits, Mount, VolumeSpec};
 
@@ -108,6 +108,23 @@ async fn no_file_is_larger_and_no_more_are_open_than_allowed() {
             .await
             .unwrap();
         assert_eq!(shown.stdout.text(), "256\n0\n64\n");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_container_uses_is_known_from_outside() {
+    with_bench(async |bench| {
+        let container = bench.container().await;
+        let busy = Command::shell("while :; do :; done").deadline(Duration::from_millis(300));
+        let before = container.usage().await.unwrap();
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let mut used_ms = 0;
+        while used_ms < 50 {
+            assert!(Instant::now() < give_up, "{used_ms} ms are seen");
+            container.exec(busy.clone()).await.unwrap();
+            used_ms = container.usage().await.unwrap().cpu_ms - before.cpu_ms;
+        }
     })
     .await;
 }
