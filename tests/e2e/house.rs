@@ -103,24 +103,21 @@ pub(crate) struct Assessed {
 
 /// Runs `assay run` on a repository with the small exercise.
 pub(crate) fn assess(repository: &str, more: &[&str]) -> Result<Assessed> {
+    let mut command = assay();
+    command.args(["run", "--track", "python"]).args(more);
+    assessed(command, greeting(), repository)
+}
+
+/// Runs `assay run` on a repository with any exercise; the command says everything but what all have in common.
+pub(crate) fn assessed(mut command: Command, exercise: &Path, repository: &str) -> Result<Assessed> {
     let out = tempfile::tempdir()?;
-    let output: Output = assay()
-        .args([
-            "run",
-            "--track",
-            "python",
-            "--seed",
-            "7",
-            "--repo",
-            repository,
-            "--exercise",
-        ])
-        .arg(greeting())
+    let output: Output = command
+        .args(["--seed", "7", "--repo", repository, "--exercise"])
+        .arg(exercise)
         .arg("--runner-images")
         .arg(workspace().join("runner-images"))
         .arg("--out")
         .arg(out.path())
-        .args(more)
         .output()?;
     let report = std::fs::read(out.path().join("report.json")).ok();
     let report = report.map(|text| serde_json::from_slice(&text)).transpose()?;

@@ -11,7 +11,7 @@
     reason = "a test fails by panicking, and says when it is skipped"
 )]
 
-mod candidates;
+mod attacks;
 mod crashes;
 mod daemon;
 mod engine_gone;
@@ -19,5 +19,6 @@ mod house;
 mod queue;
 mod repositories;
 mod rigour;
+mod witness;
 mod worker;
 mod worker_killed;

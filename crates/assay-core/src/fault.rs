@@ -48,6 +48,10 @@ pub enum Stop {
     NoReport { detail: String },
     /// A port of the pod is held by somebody who should not hold it.
     PortTaken { port: u16 },
+    /// A tool of ours that had begun to talk to the service ran out of time, memory or room for output.
+    Overwhelmed { tool: String, detail: String },
+    /// A database of ours came up, and did not come up again: candidate code had filled it.
+    ServiceFilled { service: String, bytes: u64 },
     /// The hidden tests did not run to their end, or left no readable result.
     HiddenTestsBroken { detail: String },
     /// A file of the exercise is wrong.
@@ -86,7 +90,9 @@ impl Stop {
             | Self::OutOfMemory { .. }
             | Self::OutputFlood { .. }
             | Self::NoReport { .. }
-            | Self::PortTaken { .. } => Whose::Candidate,
+            | Self::PortTaken { .. }
+            | Self::Overwhelmed { .. }
+            | Self::ServiceFilled { .. } => Whose::Candidate,
             Self::HiddenTestsBroken { .. } | Self::BadExercise { .. } => Whose::Exercise,
             Self::ToolBroken { .. }
             | Self::ImageMissing { .. }
@@ -123,7 +129,9 @@ impl Stop {
             | Self::OutOfMemory { .. }
             | Self::OutputFlood { .. }
             | Self::NoReport { .. }
-            | Self::PortTaken { .. } => false,
+            | Self::PortTaken { .. }
+            | Self::Overwhelmed { .. }
+            | Self::ServiceFilled { .. } => false,
         }
     }
 
@@ -152,6 +160,8 @@ impl Stop {
             Self::OutputFlood { .. } => "output_flood",
             Self::NoReport { .. } => "no_report",
             Self::PortTaken { .. } => "port_taken",
+            Self::Overwhelmed { .. } => "overwhelmed",
+            Self::ServiceFilled { .. } => "service_filled",
             Self::HiddenTestsBroken { .. } => "hidden_tests_broken",
             Self::BadExercise { .. } => "bad_exercise",
             Self::ToolBroken { .. } => "tool_broken",
@@ -198,6 +208,15 @@ impl Stop {
             }
             Self::NoReport { detail } => format!("There is no readable report: {detail}."),
             Self::PortTaken { port } => format!("Port {port} was held by a process that should not hold it."),
+            Self::Overwhelmed { tool, detail } => {
+                format!("The service's answers were too much for the {tool}: {detail}.")
+            }
+            Self::ServiceFilled { service, bytes } => {
+                format!(
+                    "{service} did not come back: it had been filled with {} MiB.",
+                    bytes >> 20
+                )
+            }
             Self::HiddenTestsBroken { detail } => {
                 format!("The exercise's hidden tests could not be judged: {detail}.")
             }

@@ -21,6 +21,7 @@ pub mod event;
 pub mod evidence;
 pub mod fault;
 pub mod insight;
+pub mod preflight;
 pub mod report;
 pub mod rigour;
 pub mod scoring;

@@ -1,8 +1,9 @@
 //! The small static program inside the containers of a pod.
 //!
 //! `serve` is the agent that carries out what the engine asks for over standard input and output; `forward` relays a
-//! port of the pod's loopback to a Unix socket; `load` measures the service with a load plan; `probe` attacks it. It
-//! depends on nothing in its container, so that it runs in any image.
+//! port of the pod's loopback to a Unix socket; `load` measures the service with a load plan; `probe` attacks it;
+//! `surroundings` tells what a container can see and do. It depends on nothing in its container, so that it runs in any
+//! image.
 
 use std::process::ExitCode;
 
@@ -10,10 +11,10 @@ mod forward;
 mod load;
 mod probe;
 mod serve;
+mod surroundings;
 
 /// What the program can be told to do.
-const USAGE: &str =
-    "usage: drive serve | drive forward --listen ADDRESS:PORT --to SOCKET | drive load [JOB] | drive probe";
+const USAGE: &str = "usage: drive serve | drive forward --listen ADDRESS:PORT --to SOCKET | drive load [JOB] | drive probe | drive surroundings";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         ["load"] => load::main(None).await,
         ["load", job] => load::main(Some(job)).await,
         ["probe"] => probe::main().await,
+        ["surroundings"] => surroundings::main(),
         ["forward", "--listen", address, "--to", socket] => forward::main(address, socket).await,
         _ => Err(std::io::Error::other(USAGE)),
     };

@@ -9,7 +9,7 @@ use assay_core::toolchain::{Dependencies, Toolchain};
 use assay_git::solution::Files;
 use assay_sandbox::{
     CacheVolume, Command, Container, Content, Egress, EgressSpec, Exited, Mount, Pod, Tmpfs, TreeCaps,
-    TreeEntry, VolumeSpec, egress::Contact,
+    TreeEntry, VolumeSpec, egress,
 };
 use futures_util::stream;
 use sha2::{Digest, Sha256};
@@ -23,6 +23,8 @@ const DEPS_BYTES: u64 = 1 << 30;
 const DEPS_INODES: u64 = 200_000;
 /// Most bytes that an installation may fetch.
 const MAX_FETCHED_BYTES: u64 = 1 << 30;
+/// How often dependencies are installed where a registry that is well seems not to be.
+const ATTEMPTS: u32 = 2;
 /// Output of a build that is kept.
 const OUTPUT_BYTES: u64 = 4 << 20;
 /// Where the extra certificate authorities lie in a build container.
@@ -122,13 +124,14 @@ pub(crate) async fn in_place(
 }
 
 /// Whose dependencies are installed.
+#[derive(Clone, Copy)]
 pub(crate) struct Installation<'a> {
     pub(crate) toolchain: &'a Toolchain,
     /// Name of the toolchain's image.
     pub(crate) image: &'a str,
     /// Content of a file at the tree's root.
     pub(crate) content: &'a (dyn Fn(&str) -> Option<Vec<u8>> + Sync),
-    /// Name of the volume that they are installed into, unique in the run.
+    /// Beginning of the name of the volume that they are installed into, unique in the run.
     pub(crate) volume: &'a str,
 }
 
@@ -159,6 +162,17 @@ pub(crate) async fn install(
     registries: &[String],
     evidence: &mut CheckEvidence,
 ) -> Result<Option<CacheVolume>, Stop> {
+    try_to_install(context, id, wanted, registries, 1, evidence).await
+}
+
+async fn try_to_install(
+    context: &Context<'_>,
+    id: &str,
+    wanted: Installation<'_>,
+    registries: &[String],
+    attempt: u32,
+    evidence: &mut CheckEvidence,
+) -> Result<Option<CacheVolume>, Stop> {
     let Some(dependencies) = &wanted.toolchain.dependencies else {
         return Ok(None);
     };
@@ -185,18 +199,19 @@ pub(crate) async fn install(
     }
     context.events.doing(id, "installing dependencies");
     let role = role(context);
+    let name = format!("{}-{attempt}", wanted.volume);
     let volumes = context
         .run
         .volumes(&[VolumeSpec {
-            name: wanted.volume.to_owned(),
+            name: name.clone(),
             bytes: DEPS_BYTES,
             inodes: DEPS_INODES,
         }])
         .await
         .map_err(|error| faults::start(&error))?;
-    let volume = context::volume(&volumes, wanted.volume)?;
-    let egress = open_egress(context, registries)?;
-    let pod = match &egress {
+    let volume = context::volume(&volumes, &name)?;
+    let proxy = open_egress(context, registries)?;
+    let pod = match &proxy {
         Some(egress) => context
             .run
             .pod_with_egress(egress)
@@ -215,7 +230,7 @@ pub(crate) async fn install(
     }];
     // Package managers unpack in their temporary directory.
     spec.limits.tmp_bytes = 1 << 30;
-    if egress.is_some() {
+    if proxy.is_some() {
         for name in ["HTTPS_PROXY", "https_proxy"] {
             spec.env.insert(name.into(), Pod::EGRESS_PROXY.into());
         }
@@ -252,8 +267,8 @@ pub(crate) async fn install(
     if let Ok(exited) = &exited {
         evidence.logs.extend(log("dependencies", exited));
     }
-    if let Some(egress) = egress {
-        let contacts = egress.close().await;
+    if let Some(proxy) = proxy {
+        let contacts = proxy.close().await;
         let hosts: Vec<&str> = contacts.iter().map(|contact| contact.host.as_str()).collect();
         evidence.notes.push(format!(
             "Hosts that the installation asked for: {}.",
@@ -264,9 +279,25 @@ pub(crate) async fn install(
             Ok(exited) => !exited.success(),
             Err(stop) => matches!(stop, Stop::TimedOut { .. }),
         };
-        let trouble = contacts.iter().find_map(Contact::trouble);
-        if let (Some(detail), true) = (trouble, may_be_its_doing) {
-            return Err(Stop::RegistryUnreachable { detail });
+        let mut doubts = Vec::new();
+        for contact in contacts.iter().filter(|_| may_be_its_doing) {
+            let Some(detail) = contact.trouble() else { continue };
+            // What they install runs there, and can break off a handshake, too. So the registry is asked by us.
+            if !egress::is_well(&contact.host, context.extra_ca.as_deref()).await {
+                return Err(Stop::RegistryUnreachable { detail });
+            }
+            doubts.push(format!("For the installation {detail}; for us it answered."));
+        }
+        if !doubts.is_empty() {
+            evidence.notes.append(&mut doubts);
+            if attempt < ATTEMPTS {
+                evidence.notes.push("So it was tried again.".into());
+                drop(container.remove().await);
+                drop(pod.remove().await);
+                drop(volumes);
+                let next = attempt + 1;
+                return Box::pin(try_to_install(context, id, wanted, registries, next, evidence)).await;
+            }
         }
     }
     let exited = exited?;

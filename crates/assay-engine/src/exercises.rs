@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use assay_core::exercise::Limits;
 use assay_core::yaml::Mistake;
 
 use crate::ExerciseFolder;
@@ -13,6 +14,7 @@ use crate::ExerciseFolder;
 pub struct Exercises {
     dir: PathBuf,
     images: PathBuf,
+    most: Limits,
     found: Arc<RwLock<BTreeMap<String, Arc<ExerciseFolder>>>>,
 }
 
@@ -20,9 +22,15 @@ impl Exercises {
     /// Reads every folder in `dir` that has an `exercise.yaml`, with toolchains and services from `images`. A broken one is
     /// left out, and its mistakes are given back beside those that can be used.
     pub fn read(dir: &Path, images: &Path) -> (Self, Vec<Mistake>) {
+        Self::read_within(dir, images, Limits::WIDEST)
+    }
+
+    /// The same; one that allows candidate code more than `most` counts as broken.
+    pub fn read_within(dir: &Path, images: &Path, most: Limits) -> (Self, Vec<Mistake>) {
         let exercises = Self {
             dir: dir.to_owned(),
             images: images.to_owned(),
+            most,
             found: Arc::default(),
         };
         let mistakes = exercises.reload();
@@ -44,7 +52,7 @@ impl Exercises {
             if !dir.join("exercise.yaml").is_file() {
                 continue;
             }
-            match ExerciseFolder::read(&dir, &self.images) {
+            match self.read_folder(&dir) {
                 Ok(folder) => {
                     let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
                     found.insert(folder.spec.slug.clone(), Arc::new(folder));
@@ -53,6 +61,24 @@ impl Exercises {
             }
         }
         mistakes
+    }
+
+    fn read_folder(&self, dir: &Path) -> Result<ExerciseFolder, Vec<Mistake>> {
+        let folder = ExerciseFolder::read(dir, &self.images)?;
+        let file = dir.join("exercise.yaml").display().to_string();
+        let too_much = |(place, allowed, most)| {
+            Mistake::of_file(
+                &file,
+                format!("{place} is {allowed}, and whoever runs Assay allows {most}"),
+                "ask for less, or have the configuration's limits raised",
+            )
+        };
+        let mistakes: Vec<Mistake> = folder.spec.beyond(&self.most).into_iter().map(too_much).collect();
+        if mistakes.is_empty() {
+            Ok(folder)
+        } else {
+            Err(mistakes)
+        }
     }
 
     /// The exercise of this slug, as it was read last.

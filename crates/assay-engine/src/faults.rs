@@ -86,6 +86,22 @@ impl Role<'_> {
     }
 }
 
+/// What stopped a tool of ours that was talking to the candidate's service. Its own times and sizes are bounded by its plan: what
+/// exceeds them is what the service made it read or wait for. `None`: it ended by itself.
+pub(crate) fn overwhelmed(tool: &str, exited: &Exited, limit_ms: u64) -> Option<Stop> {
+    let detail = match exited.reason {
+        ExitReason::Exit => return None,
+        ExitReason::Deadline => return Some(Stop::TimedOut { limit_ms }),
+        ExitReason::Stopped => return Some(Stop::Cancelled),
+        ExitReason::OutOfMemory => "it ran out of memory",
+        ExitReason::OutputCap => "it had too much to say about them",
+    };
+    Some(Stop::Overwhelmed {
+        tool: tool.to_owned(),
+        detail: detail.to_owned(),
+    })
+}
+
 /// A container did not start: never the candidate's fault, since none of their code ran.
 pub(crate) fn start(error: &StartError) -> Stop {
     match error {

@@ -7,12 +7,12 @@ use assay_core::evidence::{CheckEvidence, TestCase, TestStatus};
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::{Stop, Whose};
 use assay_formats::{Limits, junit};
-use assay_sandbox::{Command, Container, Content, Tmpfs, TreeEntry};
+use assay_sandbox::{AskError, Command, Container, Content, Exited, Tmpfs, TreeEntry};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{self, Built, Context, OUT};
-use crate::faults::Role;
+use crate::faults::{self, Role};
 use crate::folder::TESTS_IMAGE;
 use crate::service::{Cores, Running};
 
@@ -55,14 +55,15 @@ async fn run(
         .saturating_sub(Duration::from_secs(20))
         .max(Duration::from_secs(1));
     let mut control = tests.control(CONTROL).await.map_err(|error| ROLE.ask(&error))?;
+    // The report counts. What they print quotes the service's answers, and may be as long as these.
     let command = pytest(&["--junitxml=/out/junit.xml"])
         .deadline(deadline)
-        .output(context::at_most(OUTPUT_BYTES));
+        .output(context::both_ends(OUTPUT_BYTES));
     let process = tests.spawn(command).await.map_err(|error| ROLE.ask(&error))?;
     let mut broken_service = None;
     let exited = loop {
         tokio::select! {
-            exited = process.exited() => break exited.map_err(|error| ROLE.ask(&error))?,
+            exited = process.exited() => break exited,
             Some(asked) = control.next() => {
                 let answer = obey(&mut running, asked.line()).await.unwrap_or_else(|stop| {
                     let answer = Answer::refused(stop.sentence());
@@ -87,33 +88,57 @@ async fn run(
         ));
     }
     running.attest(false).await?;
-    let code = exited.code.unwrap_or(-1);
-    // 0: all passed, 1: some failed. Anything else is a fault of the tests or of ours, whatever the service did.
-    let report = context.report(&tests, ROLE, &check.id, "/out/junit.xml").await;
-    evidence.logs.extend(crate::build::log("hidden tests", &exited));
-    if ROLE.unfinished(&exited, 0, 0).is_none() && code != 0 && code != 1 {
-        return Err(Stop::HiddenTestsBroken {
-            detail: format!("pytest ended with exit code {code}"),
-        });
-    }
-    let found = match report {
-        Ok(bytes) => {
-            let read = junit::read(&bytes, &Limits::default()).map_err(|broken| Stop::HiddenTestsBroken {
-                detail: broken.to_string(),
-            })?;
-            read.value
-        }
-        // Stopped at the deadline: the tests are bounded, so it is the service that held them up.
-        Err(_) if ROLE.unfinished(&exited, 0, 0).is_some() => {
+    // The tests could be listed, so they are sound. From then on they heard nobody but the service: whatever kept them from
+    // leaving a result came from there, and a test without a result has failed.
+    let (found, trouble) = match results(context, &tests, &check.id, exited, evidence).await {
+        Ok(found) => (found, None),
+        Err(Stop::ToolBroken { detail, .. }) => (Vec::new(), Some(detail)),
+        Err(Stop::TimedOut { .. }) => {
             return Err(Stop::TimedOut {
                 limit_ms: check.timeout.as_millis(),
             });
         }
         Err(stop) => return Err(stop),
     };
+    evidence.notes.extend(trouble.map(|detail| {
+        format!("The hidden tests did not get as far as to leave their results with this service: {detail}.")
+    }));
     evidence.tests = exactly_once(&expected, found);
     running.discard().await;
     Ok(())
+}
+
+/// The results that the tests left.
+///
+/// # Errors
+/// [`Stop::ToolBroken`] when they left none that can be read, for whatever reason.
+async fn results(
+    context: &Context<'_>,
+    tests: &Container,
+    check: &str,
+    exited: Result<Exited, AskError>,
+    evidence: &mut CheckEvidence,
+) -> Result<Vec<TestCase>, Stop> {
+    let exited = exited.map_err(|error| ROLE.ask(&error))?;
+    evidence.logs.extend(crate::build::log("hidden tests", &exited));
+    let report = context.report(tests, ROLE, check, "/out/junit.xml").await;
+    let stopped = faults::overwhelmed("hidden tests", &exited, 0);
+    let bytes = match (report, stopped) {
+        (Ok(bytes), _) => bytes,
+        (Err(Stop::ToolBroken { .. }), Some(stop)) => return Err(stop),
+        (Err(Stop::ToolBroken { tool, detail }), None) => {
+            let ending = faults::ending(&exited);
+            let detail = format!("{detail} ({ending})");
+            return Err(Stop::ToolBroken { tool, detail });
+        }
+        (Err(stop), _) => return Err(stop),
+    };
+    let read = junit::read(&bytes, &Limits::default());
+    let read = read.map_err(|broken| Stop::ToolBroken {
+        tool: "hidden tests".into(),
+        detail: broken.to_string(),
+    })?;
+    Ok(read.value)
 }
 
 async fn tests_container(context: &Context<'_>, running: &Running<'_>) -> Result<Container, Stop> {

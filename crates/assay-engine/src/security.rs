@@ -107,6 +107,9 @@ async fn probe(
     running.attest(false).await?;
     let output = exited.stdout.text();
     context.keep(&check.id, "probe.jsonl", output.clone().into_bytes());
+    if let Some(stop) = faults::overwhelmed("prober", &exited, check.timeout.as_millis()) {
+        return Err(stop);
+    }
     let broken = |detail: String| Stop::ToolBroken {
         tool: PROBE.into(),
         detail,

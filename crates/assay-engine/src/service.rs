@@ -154,11 +154,6 @@ impl<'a> Running<'a> {
     /// Every listening socket belongs to whom it should: the databases' ports to the databases, the service's port to the
     /// service. Anything else on those ports is the candidate's doing.
     pub(crate) async fn attest(&self, with_app: bool) -> Result<(), Stop> {
-        let listeners = self
-            .pod
-            .listeners()
-            .await
-            .map_err(|error| Role::Trusted("attestation").ask(&error))?;
         let mut wanted: Vec<(u16, u32)> = Vec::new();
         for service in &self.context.folder.services {
             wanted.extend(
@@ -170,6 +165,12 @@ impl<'a> Running<'a> {
         if with_app {
             wanted.push((self.context.folder.spec.app.port, self.app.container.uid()));
         }
+        let ports: Vec<u16> = wanted.iter().map(|(port, _)| *port).collect();
+        let listeners = self
+            .pod
+            .listeners(&ports)
+            .await
+            .map_err(|error| Role::Trusted("attestation").ask(&error))?;
         for listener in &listeners {
             let owner = wanted.iter().find(|(port, _)| *port == listener.port);
             if owner.is_some_and(|(_, uid)| *uid != listener.uid) {
@@ -220,12 +221,26 @@ impl<'a> Running<'a> {
             .iter()
             .find(|service| service.name == name)
             .ok_or_else(unknown)?;
+        // While it is away, others can take its port, even answer in its place.
+        self.attest(false).await?;
         let part = self.services.get_mut(name).ok_or_else(unknown)?;
         part.spawn()
             .await
             .map_err(|error| Role::Trusted("service").ask(&error))?;
-        wait_for_service(service, part).await?;
-        Ok(millis(began.elapsed()))
+        let came_back = wait_for_service(service, part).await;
+        let filled = match &came_back {
+            Ok(()) => None,
+            Err(_) => part.filled(&service.data).await,
+        };
+        self.attest(false).await?;
+        match (came_back, filled) {
+            (Ok(()), _) => Ok(millis(began.elapsed())),
+            (Err(_), Some(bytes)) => Err(Stop::ServiceFilled {
+                service: name.to_owned(),
+                bytes,
+            }),
+            (Err(stop), None) => Err(stop),
+        }
     }
 
     fn service(&mut self, name: &str) -> Result<&mut Part, Stop> {
@@ -342,6 +357,18 @@ impl Part {
             process.stop(grace).await?;
         }
         self.container.reset(&["/tmp", "/dev/shm"]).await
+    }
+
+    /// How much data a database holds, in bytes, where that is more than it can come back with.
+    async fn filled(&self, data: &str) -> Option<u64> {
+        let command = Command::new(["df", "-P", "-k", data])
+            .cwd("/tmp")
+            .deadline(context::TOOL_DEADLINE);
+        let said = self.container.exec(command).await.ok()?.stdout.text();
+        let used_kib: u64 = said.lines().last()?.split_whitespace().nth(2)?.parse().ok()?;
+        // Data is in memory, so it takes from the server's.
+        let used = used_kib.saturating_mul(1024);
+        (used > memory() / 2).then_some(used)
     }
 
     fn output(&self) -> Option<String> {

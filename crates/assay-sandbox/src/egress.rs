@@ -22,9 +22,11 @@ use tokio_util::task::TaskTracker;
 use crate::engine::locked;
 
 mod handshake;
+mod opinion;
 
 pub use handshake::Handshake;
 use handshake::Observer;
+pub use opinion::is_well;
 
 /// The only port.
 const PORT: u16 = 443;
@@ -267,22 +269,10 @@ impl Proxy {
     }
 
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Verdict> {
-        if port != PORT || !self.spec.allow.contains(host) || host.parse::<IpAddr>().is_ok() {
-            return Err(Verdict::Forbidden);
-        }
-        let attempt = async {
-            let found = tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|_| Verdict::Unreachable)?;
-            let addresses: Vec<SocketAddr> = found.collect();
-            if !self.spec.allow_private && addresses.iter().any(|address| !is_public(address.ip())) {
-                return Err(Verdict::PrivateAddress);
-            }
-            TcpStream::connect(addresses.as_slice())
-                .await
-                .map_err(|_| Verdict::Unreachable)
-        };
-        tokio::time::timeout(SETUP, attempt)
+        let EgressSpec {
+            allow, allow_private, ..
+        } = &self.spec;
+        tokio::time::timeout(SETUP, reach(allow, *allow_private, host, port))
             .await
             .unwrap_or(Err(Verdict::Unreachable))
     }
@@ -348,6 +338,28 @@ impl Proxy {
             to.write_all(&bytes[..n]).await?;
         }
     }
+}
+
+/// Connects to an allowed host. May take for ever.
+async fn reach(
+    allow: &BTreeSet<String>,
+    allow_private: bool,
+    host: &str,
+    port: u16,
+) -> Result<TcpStream, Verdict> {
+    if port != PORT || !allow.contains(host) || host.parse::<IpAddr>().is_ok() {
+        return Err(Verdict::Forbidden);
+    }
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|_| Verdict::Unreachable)?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    if !allow_private && addresses.iter().any(|address| !is_public(address.ip())) {
+        return Err(Verdict::PrivateAddress);
+    }
+    TcpStream::connect(addresses.as_slice())
+        .await
+        .map_err(|_| Verdict::Unreachable)
 }
 
 /// Reads up to the empty line that ends a request's head; none when it is too long or does not end.

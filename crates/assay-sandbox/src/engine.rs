@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use assay_core::preflight::EngineFacts;
+use bollard::models::{SystemInfo, SystemVersion};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::Semaphore;
 
@@ -48,6 +50,8 @@ pub struct EngineInfo {
     pub cpus: u32,
     /// Memory of its machine.
     pub memory_bytes: u64,
+    /// What is known about it that the policy rests on.
+    pub facts: EngineFacts,
 }
 
 /// Why there is no connection to an engine.
@@ -133,15 +137,16 @@ impl Engine {
         let docker = call("connect", QUICK, docker.negotiate_version())
             .await
             .map_err(failed)?;
-        let info = call("ask for its properties", QUICK, docker.info())
-            .await
-            .map_err(failed)?;
+        let (info, version) = tokio::try_join!(
+            call("ask for its properties", QUICK, docker.info()),
+            call("ask for its version", QUICK, docker.version()),
+        )
+        .map_err(failed)?;
+        let facts = facts(&info, version);
         let info = EngineInfo {
-            version: info.server_version.unwrap_or_default(),
-            cgroup_version: match info.cgroup_version {
-                Some(bollard::models::SystemInfoCgroupVersionEnum::_2) => 2,
-                _ => 1,
-            },
+            version: facts.version.clone(),
+            cgroup_version: facts.cgroup_version,
+            facts,
             cpus: info.ncpu.and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1),
             memory_bytes: info.mem_total.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
         };
@@ -205,6 +210,27 @@ impl Engine {
 
     pub(crate) fn take_leftovers(&self) -> Vec<Leftovers> {
         std::mem::take(&mut locked(&self.inner.leftovers))
+    }
+}
+
+fn facts(info: &SystemInfo, version: SystemVersion) -> EngineFacts {
+    let options = info.security_options.clone().unwrap_or_default();
+    let has = |name: &str| options.iter().any(|option| option.starts_with(name));
+    let warnings = info.warnings.clone().unwrap_or_default();
+    let runc = version.components.unwrap_or_default();
+    let runc = runc.into_iter().find(|component| component.name == "runc");
+    EngineFacts {
+        version: info.server_version.clone().unwrap_or_default(),
+        runc: runc.map(|component| component.version),
+        filters_calls: has("name=seccomp"),
+        cgroup_version: match info.cgroup_version {
+            Some(bollard::models::SystemInfoCgroupVersionEnum::_2) => 2,
+            _ => 1,
+        },
+        root_is_root: !has("name=userns") && !has("name=rootless"),
+        is_exposed: warnings
+            .iter()
+            .any(|warning| warning.contains("API is accessible on")),
     }
 }
 

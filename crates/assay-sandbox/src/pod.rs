@@ -137,13 +137,17 @@ impl Pod {
         }
     }
 
-    /// All listening sockets in the pod, each with the user that owns it.
+    /// Who listens on these ports of the pod: for each port and user one of their sockets.
     ///
     /// # Errors
     /// When the pod is gone or the run cancelled.
-    pub async fn listeners(&self) -> Result<Vec<Listener>, AskError> {
+    pub async fn listeners(&self, ports: &[u16]) -> Result<Vec<Listener>, AskError> {
         let agent = self.holder.agent();
-        match agent.ask("list listening sockets", Ask::Listeners).await? {
+        let ports = ports.to_vec();
+        match agent
+            .ask("list listening sockets", Ask::Listeners { ports })
+            .await?
+        {
             Answer::Listeners(listeners) => Ok(listeners),
             other => Err(AskError::Lost(unexpected(agent, &other).await)),
         }

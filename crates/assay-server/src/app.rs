@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use assay_engine::Exercises;
@@ -55,6 +55,7 @@ struct Shared {
     limits: Limits,
     passwords: Passwords,
     engine_answers: AtomicBool,
+    n_concerns: AtomicUsize,
 }
 
 impl App {
@@ -79,6 +80,7 @@ impl App {
             limits: Limits::default(),
             passwords: Passwords::default(),
             engine_answers: AtomicBool::new(true),
+            n_concerns: AtomicUsize::new(0),
         }))
     }
 
@@ -125,6 +127,16 @@ impl App {
     /// Notes whether the container engine answers; `/ready` tells. Where no worker runs in this process, it is left alone.
     pub fn note_engine(&self, answers: bool) {
         self.0.engine_answers.store(answers, Ordering::Relaxed);
+    }
+
+    /// Notes how many things about the engine whoever runs the daemon should know; `/ready` counts them, the log and
+    /// `assay doctor` name them.
+    pub fn note_concerns(&self, n: usize) {
+        self.0.n_concerns.store(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn n_concerns(&self) -> usize {
+        self.0.n_concerns.load(Ordering::Relaxed)
     }
 
     pub(crate) fn engine_answers(&self) -> bool {

@@ -21,6 +21,8 @@ struct Ready {
     database: bool,
     engine: bool,
     draining: bool,
+    /// Things about the engine that whoever runs the daemon should know. The log and `assay doctor` say which.
+    concerns: usize,
 }
 
 /// The process answers. Nothing else is asked: a database that is away is no reason to restart the daemon.
@@ -34,6 +36,7 @@ async fn ready(State(app): State<App>) -> Response {
         database: matches!(ping, Ok(Ok(()))),
         engine: app.engine_answers(),
         draining: app.shutdown().is_cancelled(),
+        concerns: app.n_concerns(),
     };
     let is_ready = ready.database && ready.engine && !ready.draining;
     let status = if is_ready {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use assay_core::exercise::Limits;
 use assay_core::units::{Bytes, Span};
 use assay_core::yaml::Mistake;
 use serde::{Deserialize, Deserializer};
@@ -33,6 +34,7 @@ pub(crate) struct Configuration {
     pub(crate) http: Http,
     pub(crate) store: StoreSection,
     pub(crate) exercises: ExercisesSection,
+    pub(crate) limits: LimitsSection,
     pub(crate) engine: EngineSection,
     pub(crate) git: Git,
     pub(crate) worker: WorkerSection,
@@ -72,6 +74,25 @@ impl std::fmt::Debug for StoreSection {
 pub(crate) struct ExercisesSection {
     pub(crate) folder: PathBuf,
     pub(crate) runner_images: PathBuf,
+}
+
+/// The most that an exercise may allow candidate code.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsSection {
+    pub(crate) memory: Bytes,
+    pub(crate) cpus: u32,
+    pub(crate) pids: u32,
+}
+
+impl LimitsSection {
+    pub(crate) fn most(&self) -> Limits {
+        Limits {
+            memory: self.memory,
+            cpus: f64::from(self.cpus),
+            pids: self.pids,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

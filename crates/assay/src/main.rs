@@ -10,6 +10,7 @@ mod exit;
 mod key_folder;
 mod local_account;
 mod logging;
+mod preflight;
 mod progress;
 mod remote;
 

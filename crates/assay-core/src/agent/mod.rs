@@ -85,8 +85,11 @@ pub enum Ask {
     },
     /// Wait until something answers on a port of this network namespace.
     Wait(Wait),
-    /// List the sockets that listen in this network namespace.
-    Listeners,
+    /// List who listens on some ports of this network namespace.
+    Listeners {
+        /// The ports. Of others, anybody in the namespace may open as many as there are numbers.
+        ports: Vec<u16>,
+    },
     /// Listen on a Unix socket and pass on every line that arrives, as [`Message::Control`].
     OpenControl {
         /// Absolute path of the socket to create.
@@ -363,7 +366,7 @@ pub enum Answer {
     Copied(Copied),
     /// Of [`Ask::Wait`].
     Waited(Waited),
-    /// Of [`Ask::Listeners`].
+    /// Of [`Ask::Listeners`]: for each port, user and version of IP one socket, ordered.
     Listeners(Vec<Listener>),
 }
 

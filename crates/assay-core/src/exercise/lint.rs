@@ -349,21 +349,21 @@ fn lint_bugs(check: &Check, at: &impl Fn(&str) -> String, problems: &mut Vec<Pro
 
 fn lint_limits(at: &str, limits: &Limits) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if limits.memory < Bytes::mebibytes(16) || limits.memory > Bytes::mebibytes(64 << 10) {
+    if limits.memory < Bytes::mebibytes(16) || limits.memory > Limits::WIDEST.memory {
         problems.push(Problem::new(
             format!("{at}.memory"),
             "is out of range",
             "use 16MiB to 64GiB",
         ));
     }
-    if !(limits.cpus > 0.0 && limits.cpus <= 64.0) {
+    if !(limits.cpus > 0.0 && limits.cpus <= Limits::WIDEST.cpus) {
         problems.push(Problem::new(
             format!("{at}.cpus"),
             "is out of range",
             "use more than 0, at most 64",
         ));
     }
-    if !(8..=8192).contains(&limits.pids) {
+    if !(8..=Limits::WIDEST.pids).contains(&limits.pids) {
         problems.push(Problem::new(
             format!("{at}.pids"),
             "is out of range",

@@ -97,6 +97,44 @@ pub struct Limits {
     pub pids: u32,
 }
 
+impl Limits {
+    /// The most that an exercise can ask for.
+    pub const WIDEST: Self = Self {
+        memory: Bytes(64 << 30),
+        cpus: 64.0,
+        pids: 8192,
+    };
+}
+
+impl Exercise {
+    /// Where this exercise allows candidate code more than an operator does, as `(place, allowed, most)`.
+    pub fn beyond(&self, most: &Limits) -> Vec<(String, String, String)> {
+        let own = std::iter::once(("app".to_owned(), self.app.limits));
+        let checks = self
+            .checks
+            .iter()
+            .filter_map(|check| Some((format!("checks.{}", check.id), check.limits?)));
+        let mut beyond = Vec::new();
+        for (at, limits) in own.chain(checks) {
+            let mut compare = |name: &str, is_more: bool, allowed: String, most: String| {
+                if is_more {
+                    beyond.push((format!("{at}.limits.{name}"), allowed, most));
+                }
+            };
+            let Limits { memory, cpus, pids } = limits;
+            compare(
+                "memory",
+                memory > most.memory,
+                memory.to_string(),
+                most.memory.to_string(),
+            );
+            compare("cpus", cpus > most.cpus, cpus.to_string(), most.cpus.to_string());
+            compare("pids", pids > most.pids, pids.to_string(), most.pids.to_string());
+        }
+        beyond
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

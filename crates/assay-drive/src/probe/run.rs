@@ -23,6 +23,8 @@ const GONE_AFTER: u32 = 12;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Cases of one rule whose exchanges are kept.
 const SHOWN_PER_RULE: usize = 4;
+/// Longest message of a case, in characters.
+const MESSAGE_CHARS: usize = 1000;
 /// Exchanges kept of one case.
 const SHOWN_PER_CASE: usize = 6;
 /// Decided probes between two progress messages.
@@ -354,7 +356,7 @@ impl Watch {
                     input: String::new(),
                     variant: IN_PASSING.to_owned(),
                     verdict: Verdict::Vulnerable,
-                    message,
+                    message: brief(&message),
                     exchanges: self.shown(rule, std::slice::from_ref(exchange)),
                 };
                 self.observed.borrow_mut().insert(key, case);
@@ -405,7 +407,7 @@ fn case(probe: &Probe, variant: &str, judgement: &Judgement) -> ProbeCase {
         input: probe.input.as_ref().map(ToString::to_string).unwrap_or_default(),
         variant: variant.to_owned(),
         verdict: judgement.verdict,
-        message: judgement.message.clone(),
+        message: brief(&judgement.message),
         exchanges: Vec::new(),
     }
 }
@@ -415,6 +417,11 @@ const fn inconclusive(message: String) -> Judgement {
         verdict: Verdict::Inconclusive,
         message,
     }
+}
+
+/// Messages quote answers, which are as long as the service likes.
+fn brief(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARS).collect()
 }
 
 /// The first letter in upper case.

@@ -147,7 +147,7 @@ impl Agent {
                 });
                 return;
             }
-            Ask::Listeners => network::listeners().map(Answer::Listeners),
+            Ask::Listeners { ports } => network::listeners(&ports).map(Answer::Listeners),
             Ask::Reset { wipe } => {
                 self.processes.reset();
                 return self

@@ -1,6 +1,8 @@
 //! Who listens in the pod, and whether they answer yet.
 
-use std::io;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Bytes of an answer that are read in search of its status.
 const STATUS_LINE_BYTES: usize = 256;
+
+/// How much of a table is asked for at once.
+const TABLE_BYTES: usize = 64 << 10;
 
 /// The state of a listening socket in the kernel's tables.
 const LISTEN: &str = "0A";
@@ -51,7 +56,7 @@ pub(super) async fn wait(wait: Wait) -> Waited {
 async fn attempt(target: &Target) -> Probe {
     let (Target::Tcp { port } | Target::Http { port, .. }) = target;
     let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await else {
-        return listeners().map_or(Probe::Refused, |listeners| why_refused(*port, &listeners));
+        return listeners(&[*port]).map_or(Probe::Refused, |listeners| why_refused(*port, &listeners));
     };
     match target {
         Target::Tcp { .. } => Probe::Ready,
@@ -100,17 +105,31 @@ fn why_refused(port: u16, listeners: &[Listener]) -> Probe {
     }
 }
 
-/// All listening TCP sockets of this network namespace, ordered.
-pub(super) fn listeners() -> Result<Vec<Listener>, AgentError> {
-    let mut listeners = Vec::new();
+/// Who listens on these ports of this network namespace: for each port and user one of their sockets, ordered.
+///
+/// The kernel's tables are as long as whoever shares the namespace makes them, so they are read row by row, and what is kept
+/// is bounded by what is asked for.
+pub(super) fn listeners(ports: &[u16]) -> Result<Vec<Listener>, AgentError> {
+    let mut found = BTreeMap::new();
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        match std::fs::read_to_string(path) {
-            Ok(table) => listeners.extend(table.lines().skip(1).filter_map(parse_listener)),
+        let failed = |error: &io::Error| io_failure("list listening sockets", error);
+        let table = match File::open(path) {
+            Ok(file) => BufReader::with_capacity(TABLE_BYTES, file),
             // A kernel without IPv6 has no such table.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(io_failure("list listening sockets", &error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&error)),
+        };
+        for row in table.lines().skip(1) {
+            let listener = parse_listener(&row.map_err(|error| failed(&error))?);
+            if let Some(listener) = listener.filter(|listener| ports.contains(&listener.port)) {
+                let version = listener.address.is_ipv6();
+                found
+                    .entry((listener.port, listener.uid, version))
+                    .or_insert(listener);
+            }
         }
     }
+    let mut listeners: Vec<Listener> = found.into_values().collect();
     listeners.sort();
     Ok(listeners)
 }

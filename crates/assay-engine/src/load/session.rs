@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use assay_core::fault::Stop;
 use assay_core::load::{Blocks, LoadAsk, LoadJob, LoadMessage, LoadSummary, Paused};
-use assay_sandbox::{Command, Container, ExitReason, Lines, OutputCap, Process, WhenFull};
+use assay_sandbox::{Command, Container, Lines, OutputCap, Process, WhenFull};
 
 use crate::faults::{self, Role};
 
-const ROLE: Role<'static> = Role::Trusted("load generator");
+const GENERATOR: &str = "load generator";
+const ROLE: Role<'static> = Role::Trusted(GENERATOR);
 /// Most bytes that the generator prints.
 const OUTPUT_BYTES: u64 = 8 << 20;
 
@@ -104,10 +105,9 @@ impl Session {
             }
         }
         let exited = self.process.exited().await.map_err(|error| ROLE.ask(&error))?;
-        if exited.reason == ExitReason::Deadline {
-            return Err(Stop::TimedOut {
-                limit_ms: crate::service::millis(self.budget),
-            });
+        let limit_ms = crate::service::millis(self.budget);
+        if let Some(stop) = faults::overwhelmed(GENERATOR, &exited, limit_ms) {
+            return Err(stop);
         }
         let (ending, stderr) = (faults::ending(&exited), exited.stderr.text());
         Err(broken(format!("{ending}: {stderr}")))
@@ -131,7 +131,7 @@ impl Session {
 
 fn broken(detail: String) -> Stop {
     Stop::ToolBroken {
-        tool: "load generator".into(),
+        tool: GENERATOR.into(),
         detail,
     }
 }

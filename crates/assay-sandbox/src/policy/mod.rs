@@ -19,7 +19,8 @@ use crate::engine::Engine;
 pub(crate) use uids::{UidLease, Uids};
 
 /// The system calls that are allowed. It began as moby's default profile and leaves out what a backend service has no
-/// use for: `io_uring`, `ptrace`, message queues, foreign socket families (`AF_VSOCK`, `AF_ALG`, …), foreign architectures.
+/// use for: `io_uring`, `ptrace`, message queues, foreign socket families and protocols (`AF_VSOCK`, `AF_ALG`, `SCTP`, `MPTCP`, …),
+/// other protocols on top of TCP (`TCP_ULP`), limits of other processes, `sync` of the host's disks, foreign architectures.
 const SECCOMP: &str = include_str!("seccomp.json");
 
 /// Where the agent is in every container.
@@ -271,15 +272,45 @@ mod tests {
             "syslog",
             "init_module",
             "iopl",
+            "sync",
+            "syncfs",
         ] {
             assert_eq!(named(forbidden).count(), 0, "{forbidden}");
         }
         let unconditional = |name| named(name).any(|rule| rule.get("args").is_none());
         assert!(unconditional("openat2") && unconditional("execve"));
-        assert!(!unconditional("socket") && !unconditional("clone") && !unconditional("personality"));
-        let families: Vec<i64> = named("socket")
-            .map(|rule| rule["args"][0]["value"].as_i64().unwrap())
+        for only_with in [
+            "socket",
+            "socketpair",
+            "setsockopt",
+            "clone",
+            "personality",
+            "prlimit64",
+        ] {
+            assert!(!unconditional(only_with), "{only_with}");
+        }
+        // Local sockets, TCP and UDP, and what lists the network's interfaces.
+        let value = |rule: &serde_json::Value, at: usize| rule["args"][at]["value"].as_i64();
+        let families: Vec<_> = named("socket")
+            .map(|rule| {
+                (
+                    value(rule, 0),
+                    rule["args"][1]["valueTwo"].as_i64(),
+                    value(rule, 2),
+                )
+            })
             .collect();
-        assert_eq!(families, [1, 2, 10, 16]);
+        let internet = |family: i64| {
+            [(1, 0), (1, 6), (2, 0), (2, 17)]
+                .map(|(kind, protocol)| (Some(family), Some(kind), Some(protocol)))
+        };
+        assert_eq!(families[0], (Some(1), None, None));
+        assert_eq!(families[1..5], internet(2));
+        assert_eq!(families[5..9], internet(10));
+        assert_eq!(
+            named("socket").next_back().unwrap()["args"][1],
+            serde_json::json!({"index": 2, "value": 0, "op": "SCMP_CMP_EQ"})
+        );
+        assert_eq!(families.len(), 10);
     }
 }

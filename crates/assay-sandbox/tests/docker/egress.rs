@@ -32,7 +32,7 @@ async fn a_build_reaches_the_proxy_and_nothing_that_is_not_on_its_list() {
         assert_eq!(denied.stdout.text(), "HTTP/1.1 403 Not on the list\r\n");
         let private = build.exec(connect("localhost:443")).await.unwrap();
         assert_eq!(private.stdout.text(), "HTTP/1.1 403 Private address\r\n");
-        let listeners = pod.listeners().await.unwrap();
+        let listeners = pod.listeners(&[3128]).await.unwrap();
         assert_eq!(listeners.len(), 1);
         assert_eq!(Some(listeners[0].uid), pod.forwarder_uid());
         assert!(!build.exec(Command::shell("ls /egress")).await.unwrap().success());

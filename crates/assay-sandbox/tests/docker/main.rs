@@ -12,6 +12,7 @@
 mod commands;
 mod egress;
 mod files;
+mod floods;
 mod images;
 mod lifecycle;
 mod limits;

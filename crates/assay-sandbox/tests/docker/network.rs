@@ -70,7 +70,7 @@ async fn containers_of_a_pod_meet_on_loopback_and_those_of_others_do_not() {
             .await
             .unwrap();
         assert_eq!(waited.last, Probe::NotListening);
-        assert_eq!(pod.listeners().await.unwrap(), []);
+        assert_eq!(pod.listeners(&[8080]).await.unwrap(), []);
 
         let service = app.spawn(server(8080, 503)).await.unwrap();
         assert!(
@@ -86,7 +86,7 @@ async fn containers_of_a_pod_meet_on_loopback_and_those_of_others_do_not() {
         assert_eq!(waited.last, Probe::Status(503));
         assert!(pod.wait(health(503), SOON, OFTEN).await.unwrap().is_ready());
 
-        let listeners = pod.listeners().await.unwrap();
+        let listeners = pod.listeners(&[8080]).await.unwrap();
         let [listener] = listeners.as_slice() else {
             panic!("{listeners:?}")
         };

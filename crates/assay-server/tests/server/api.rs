@@ -510,7 +510,10 @@ async fn the_daemon_says_how_it_is() {
     let nobody = Caller::default();
     daemon.get("/health", &nobody).await.is(200);
     let ready = daemon.get("/ready", &nobody).await.is(200);
-    assert_eq!(ready.text, r#"{"database":true,"engine":true,"draining":false}"#);
+    assert_eq!(
+        ready.text,
+        r#"{"database":true,"engine":true,"draining":false,"concerns":0}"#
+    );
     daemon.app.note_engine(false);
     daemon.get("/ready", &nobody).await.is(503);
     daemon.app.note_engine(true);

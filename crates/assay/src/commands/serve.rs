@@ -92,7 +92,10 @@ pub(crate) async fn serve(
     let working = async {
         if let Some(station) = station {
             station
-                .work(engine, stop, |answers| app.note_engine(answers))
+                .work(engine, stop, |note| match note {
+                    worker::Note::Usable(usable) => app.note_engine(usable),
+                    worker::Note::Concerns(n) => app.note_concerns(n),
+                })
                 .await;
         }
     };
@@ -117,7 +120,11 @@ pub(crate) async fn serve(
 /// Those that can be used; the mistakes of the others are told.
 pub(super) fn exercises(configuration: &Configuration) -> Exercises {
     let section = &configuration.exercises;
-    let (exercises, mistakes) = Exercises::read(&section.folder, &section.runner_images);
+    let (exercises, mistakes) = Exercises::read_within(
+        &section.folder,
+        &section.runner_images,
+        configuration.limits.most(),
+    );
     for mistake in &mistakes {
         tracing::warn!("an exercise cannot be used: {mistake}");
     }

@@ -17,9 +17,12 @@ use super::{backup, folders, run, serve};
 use crate::configuration::{Configuration, Options, WorkerSection};
 use crate::data_folder::DataFolder;
 use crate::exit::{Exit, Expected};
+use crate::preflight;
 
 /// How often an engine that does not answer is asked again, and one that answers whether it still does.
 const ASK_ENGINE_EVERY: Duration = Duration::from_secs(5);
+/// How often an engine that is not safe to use is looked at again.
+const EXAMINE_EVERY: Duration = Duration::from_secs(60);
 /// The pause before a run is begun again after a fault of ours, times the number of executions so far.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,15 @@ pub(crate) async fn work(
         .work(engine, stop, |_| ())
         .await;
     Ok(Exit::Done)
+}
+
+/// What is told about the engine.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Note {
+    /// Whether it answers, and is safe to use.
+    Usable(bool),
+    /// How many things about it whoever runs Assay should know.
+    Concerns(usize),
 }
 
 /// All that a worker needs but for an engine, which may come later.
@@ -91,13 +103,16 @@ impl Station {
         })
     }
 
-    /// Waits for an engine, then works. `note` is told whether the engine answers.
-    pub(super) async fn work(self, engine: Option<&str>, stop: &CancellationToken, note: impl Fn(bool)) {
+    /// Waits for an engine that is safe to use, then works. `note` is told about the engine.
+    pub(super) async fn work(self, engine: Option<&str>, stop: &CancellationToken, note: impl Fn(Note)) {
         let address = self.address.clone();
         let address = address.as_deref().or(engine);
         let Some(engine) = until_connected(address, stop, &note).await else {
             return;
         };
+        if !until_safe(&engine, stop, &note).await {
+            return;
+        }
         let settings = self.settings(&engine);
         tracing::info!(
             worker = settings.id,
@@ -121,7 +136,7 @@ impl Station {
         let worker = Worker::new(self.store, executor, settings);
         let watch = async {
             loop {
-                note(engine.ping().await.is_ok());
+                note(Note::Usable(engine.ping().await.is_ok()));
                 tokio::time::sleep(ASK_ENGINE_EVERY).await;
             }
         };
@@ -164,17 +179,17 @@ impl Station {
 async fn until_connected(
     address: Option<&str>,
     stop: &CancellationToken,
-    note: &impl Fn(bool),
+    note: &impl Fn(Note),
 ) -> Option<Engine> {
     let mut told = false;
     loop {
         match Engine::connect(address).await {
             Ok(engine) => {
-                note(true);
+                note(Note::Usable(true));
                 return Some(engine);
             }
             Err(error) => {
-                note(false);
+                note(Note::Usable(false));
                 if !told {
                     tracing::error!(%error, "runs wait until there is an engine: {error}");
                 }
@@ -184,6 +199,33 @@ async fn until_connected(
         tokio::select! {
             () = stop.cancelled() => return None,
             () = tokio::time::sleep(ASK_ENGINE_EVERY) => (),
+        }
+    }
+}
+
+/// Looks at the engine until nothing grave is wrong with it. False: stopped before that.
+async fn until_safe(engine: &Engine, stop: &CancellationToken, note: &impl Fn(Note)) -> bool {
+    loop {
+        let concerns = tokio::select! {
+            concerns = preflight::examine(engine) => concerns,
+            () = stop.cancelled() => return false,
+        };
+        note(Note::Concerns(concerns.len()));
+        for concern in &concerns {
+            let (message, hint) = (&concern.message, &concern.hint);
+            if concern.is_grave {
+                tracing::error!("no run is begun: {message} (hint: {hint})");
+            } else {
+                tracing::warn!("{message} (hint: {hint})");
+            }
+        }
+        if !concerns.iter().any(|concern| concern.is_grave) {
+            return true;
+        }
+        note(Note::Usable(false));
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(EXAMINE_EVERY) => (),
         }
     }
 }

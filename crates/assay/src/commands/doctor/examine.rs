@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use assay_core::preflight::Concern;
 use assay_core::units::Bytes;
 use assay_engine::Exercises;
 use assay_sandbox::{Engine, images};
@@ -13,6 +14,7 @@ use assay_store::Store;
 
 use super::Finding;
 use crate::configuration::Configuration;
+use crate::preflight;
 
 /// Below this, evidence and repositories will soon have no room, in bytes.
 const LITTLE_ROOM: u64 = 2 << 30;
@@ -29,9 +31,10 @@ pub(super) async fn all(configuration: &Configuration, engine: Option<&str>) -> 
     findings.extend(secrets(configuration));
     findings.push(database(configuration).await);
     findings.push(git().await);
-    let (exercises, mistakes) = Exercises::read(
+    let (exercises, mistakes) = Exercises::read_within(
         &configuration.exercises.folder,
         &configuration.exercises.runner_images,
+        configuration.limits.most(),
     );
     findings.extend(mistakes.iter().map(|mistake| {
         Finding::misconfigured(
@@ -52,6 +55,8 @@ pub(super) async fn all(configuration: &Configuration, engine: Option<&str>) -> 
     match Engine::connect(address).await {
         Ok(engine) => {
             findings.push(engine_found(&engine));
+            findings.extend(containers_found(&engine).await);
+            findings.extend(socket_found(address));
             findings.extend(images_found(&engine, &exercises).await);
         }
         Err(error) => findings.push(Finding::broken(
@@ -221,14 +226,43 @@ fn engine_found(engine: &Engine) -> Finding {
         info.memory_bytes >> 20,
         info.cgroup_version
     );
-    if info.cgroup_version < 2 {
-        return Finding::doubtful(
-            "engine",
-            message,
-            "limits are tested with cgroup v2; boot with systemd.unified_cgroup_hierarchy=1",
-        );
-    }
     Finding::good("engine", message)
+}
+
+/// Whether candidates' code stays where it is put.
+async fn containers_found(engine: &Engine) -> Vec<Finding> {
+    const ABOUT: &str = "containers";
+    let concerns = preflight::examine(engine).await;
+    if concerns.is_empty() {
+        return vec![Finding::good(ABOUT, "are closed, by all that is known")];
+    }
+    let finding = |concern: Concern| match concern.is_grave {
+        true => Finding::broken(ABOUT, concern.message, concern.hint),
+        false => Finding::doubtful(ABOUT, concern.message, concern.hint),
+    };
+    concerns.into_iter().map(finding).collect()
+}
+
+/// Whoever may write to the engine's socket is as good as root.
+fn socket_found(address: Option<&str>) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+    const ABOUT: &str = "engine socket";
+    let path = address.unwrap_or("unix:///var/run/docker.sock");
+    let Some(path) = path.strip_prefix("unix://") else {
+        return Some(Finding::doubtful(
+            ABOUT,
+            format!("the engine is reached over the network at {path}"),
+            "whoever reaches it there is as good as root: let it ask for certificates, or use its Unix socket",
+        ));
+    };
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o002 != 0).then(|| {
+        Finding::broken(
+            ABOUT,
+            format!("{path} can be written to by everybody (mode {:o})", mode & 0o777),
+            format!("whoever may is as good as root: chmod 660 {path}"),
+        )
+    })
 }
 
 /// The images that the exercises' runs need.

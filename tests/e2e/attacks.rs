@@ -1,7 +1,9 @@
-//! Tiny candidates, each named after what it does, each with the report that it must get.
+//! Submissions named after what they do, each with the report that it must get. Most are attacks: on the score, on the tests,
+//! on the box, on the machine. Honest ones stand beside them.
 //!
-//! A candidate is the small exercise's reference solution with `tests/candidates/<name>/tree` laid over it. Its report is cut
-//! down to what is promised and compared with `report.json` beside the tree; a new one lies in `report.json.actual`.
+//! A submission is an exercise's reference solution with `tests/attacks/<name>/tree` laid over it. Its report is cut down to what
+//! is promised and compared with `report.json` beside the tree; a new one lies in `report.json.actual`. Every container of the run
+//! is held against the policy, and afterwards the machine is as before.
 
 use std::path::Path;
 
@@ -9,43 +11,76 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::house;
+use crate::witness::{self, Witness};
 
-/// Assesses the candidate and compares.
+/// What a submission begins with.
+struct Basis<'a> {
+    exercise: &'a Path,
+    track: &'a str,
+}
+
+/// The small exercise that `assay exercise new` makes.
+fn greeting() -> Basis<'static> {
+    Basis {
+        exercise: house::greeting(),
+        track: "python",
+    }
+}
+
+/// One with every kind of check, a database, and freedom to choose commands, which nobody but an attacker needs.
+fn attacked<'a>(exercise: &'a Path, track: &'a str) -> Basis<'a> {
+    Basis { exercise, track }
+}
+
+/// Assesses the submission and compares.
 #[track_caller]
-fn check(name: &str, remove: &[&str]) {
+fn check(name: &str, basis: &Basis<'_>, remove: &[&str]) {
     if !house::has_engine() {
         println!("skipped: no container engine answers");
         return;
     }
-    let folder = house::workspace().join("tests/candidates").join(name);
-    let repository = tempfile::tempdir().unwrap();
-    make(&folder, repository.path(), remove).unwrap();
-    let assessed = house::assess(&repository.path().to_string_lossy(), &[]).unwrap();
+    let folder = house::workspace().join("tests/attacks").join(name);
+    let (repository, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    make(&folder, basis, repository.path(), remove).unwrap();
+    let witness = Witness::begin();
+    let mut command = house::assay();
+    command
+        .args(["run", "--track", basis.track])
+        .env("TMPDIR", temporary.path());
+    let assessed = house::assessed(command, basis.exercise, &repository.path().to_string_lossy()).unwrap();
     let Some(report) = assessed.report else {
         panic!("{name} got no report:\n{}", assessed.said)
     };
-    house::assert_nothing_left(report["run"]["id"].as_str().unwrap());
+    let run = report["run"]["id"].as_str().unwrap();
+    let containers = witness.containers(run);
+    house::assert_nothing_left(run);
+    witness::assert_host_as_before(&containers, temporary.path());
+    witness::assert_policy(&containers);
 
     let actual = serde_json::to_string_pretty(&promised(assessed.exit, &report)).unwrap() + "\n";
     let golden = folder.join("report.json");
     if std::fs::read_to_string(&golden).unwrap_or_default() != actual {
         let new = folder.join("report.json.actual");
         std::fs::write(&new, &actual).unwrap();
+        let said: Vec<&Value> = report["checks"].as_array().into_iter().flatten().collect();
         panic!(
-            "{name} got another report:\n{actual}\nto accept it:\n  cp {} {}",
+            "{name} got another report:\n{actual}\n{said:#?}\nto accept it:\n  cp {} {}",
             new.display(),
             golden.display()
         );
     }
 }
 
-fn make(folder: &Path, repository: &Path, remove: &[&str]) -> Result<()> {
-    let exercise = house::greeting();
-    house::overlay(&exercise.join("templates/python"), repository)?;
+fn make(folder: &Path, basis: &Basis<'_>, repository: &Path, remove: &[&str]) -> Result<()> {
+    let Basis { exercise, track } = basis;
+    house::overlay(&exercise.join("templates").join(track), repository)?;
     house::git(repository, &["init", "-q"])?;
     house::git(repository, &["add", "-A"])?;
     house::git(repository, &["commit", "-q", "-m", "Start of the exercise"])?;
-    house::overlay(&exercise.join("solutions/python/reference"), repository)?;
+    house::overlay(
+        &exercise.join("solutions").join(track).join("reference"),
+        repository,
+    )?;
     std::fs::remove_file(repository.join("expected.yaml"))?;
     for path in remove {
         std::fs::remove_file(repository.join(path))?;
@@ -124,16 +159,16 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-macro_rules! candidates {
-    ($($test:ident: $name:literal $(without $removed:literal)?;)*) => { $(
+macro_rules! submissions {
+    ($basis:expr => $($test:ident: $name:literal $(without $removed:literal)?;)*) => { $(
         #[test]
         fn $test() {
-            check($name, &[$($removed)?]);
+            check($name, &$basis, &[$($removed)?]);
         }
     )* };
 }
 
-candidates! {
+submissions! { greeting() =>
     honest: "honest";
     loops_at_start: "loops-at-start";
     exits_at_once: "exits-at-once";
@@ -151,4 +186,20 @@ candidates! {
     hides_from_linters: "hides-from-linters";
     overrides_commands: "overrides-commands";
     no_tests: "no-tests" without "tests/test_app.py";
+    forges_everything: "forges-everything";
+}
+
+submissions! { attacked(&house::workspace().join("tests/attacks/exercise"), "python") =>
+    honest_with_database: "honest-with-database";
+    searches_its_box: "searches-its-box";
+    bombs_its_testers: "bombs-its-testers";
+    drowns_its_testers: "drowns-its-testers";
+    takes_the_databases_place: "takes-the-databases-place";
+    drips: "drips";
+    sets_traps_in_its_build: "sets-traps-in-its-build";
+}
+
+submissions! { attacked(&house::workspace().join("tests/attacks/exercise"), "node") =>
+    honest_in_node: "honest-in-node";
+    configures_node: "configures-node";
 }

@@ -1,0 +1,26 @@
+//! Whether the engine keeps candidates' code in: asked by `assay doctor`, and before a worker begins.
+
+use assay_core::preflight::{Concern, concerns};
+use assay_engine::DRIVE_IMAGE;
+use assay_sandbox::{Engine, images};
+
+/// What gives cause for concern. Where no container can look around, that is one of them, as long as it lasts.
+pub(crate) async fn examine(engine: &Engine) -> Vec<Concern> {
+    let unknown = |why: String| {
+        let mut found = concerns(&engine.info().facts, None);
+        found.push(Concern::mild(
+            format!("whether containers are closed is not known: {why}"),
+            "`assay images build`, then `assay doctor`",
+        ));
+        found
+    };
+    let drive = match images::resolve(engine, DRIVE_IMAGE).await {
+        Ok(drive) => drive,
+        Err(error) => return unknown(error.to_string()),
+    };
+    let id = format!("preflight-{:08x}", rand::random::<u32>());
+    match assay_sandbox::preflight(engine, &drive, id).await {
+        Ok(found) => found,
+        Err(error) => unknown(error.to_string()),
+    }
+}

