@@ -50,6 +50,8 @@ pub enum Stop {
     PortTaken { port: u16 },
     /// A tool of ours that had begun to talk to the service ran out of time, memory or room for output.
     Overwhelmed { tool: String, detail: String },
+    /// The service let the prober do nothing that could be judged.
+    NotProbeable { detail: String },
     /// A database of ours came up, and did not come up again: candidate code had filled it.
     ServiceFilled { service: String, bytes: u64 },
     /// The hidden tests did not run to their end, or left no readable result.
@@ -92,6 +94,7 @@ impl Stop {
             | Self::NoReport { .. }
             | Self::PortTaken { .. }
             | Self::Overwhelmed { .. }
+            | Self::NotProbeable { .. }
             | Self::ServiceFilled { .. } => Whose::Candidate,
             Self::HiddenTestsBroken { .. } | Self::BadExercise { .. } => Whose::Exercise,
             Self::ToolBroken { .. }
@@ -131,6 +134,7 @@ impl Stop {
             | Self::NoReport { .. }
             | Self::PortTaken { .. }
             | Self::Overwhelmed { .. }
+            | Self::NotProbeable { .. }
             | Self::ServiceFilled { .. } => false,
         }
     }
@@ -161,6 +165,7 @@ impl Stop {
             Self::NoReport { .. } => "no_report",
             Self::PortTaken { .. } => "port_taken",
             Self::Overwhelmed { .. } => "overwhelmed",
+            Self::NotProbeable { .. } => "not_probeable",
             Self::ServiceFilled { .. } => "service_filled",
             Self::HiddenTestsBroken { .. } => "hidden_tests_broken",
             Self::BadExercise { .. } => "bad_exercise",
@@ -210,6 +215,9 @@ impl Stop {
             Self::PortTaken { port } => format!("Port {port} was held by a process that should not hold it."),
             Self::Overwhelmed { tool, detail } => {
                 format!("The service's answers were too much for the {tool}: {detail}.")
+            }
+            Self::NotProbeable { detail } => {
+                format!("None of the attacks on the service could be judged: {detail}.")
             }
             Self::ServiceFilled { service, bytes } => {
                 format!(

@@ -132,6 +132,16 @@ async fn probe(
         report.cases.len()
     ));
     evidence.findings.extend(report.findings(&check.id));
+    // What was not attacked is not safe: a service that knows the prober could as well turn it away.
+    if !report.has_judged() {
+        let detail = report
+            .problems
+            .first()
+            .map_or("no attack came to an end", String::as_str);
+        return Err(Stop::NotProbeable {
+            detail: detail.trim_end_matches('.').to_owned(),
+        });
+    }
     running.discard().await;
     Ok(())
 }

@@ -22,6 +22,23 @@ pub struct ProbeReport {
     pub cases: Vec<ProbeCase>,
 }
 
+impl ProbeReport {
+    /// Whether any attack that was planned came to a verdict; true where none was planned.
+    pub fn has_judged(&self) -> bool {
+        let planned = || {
+            self.cases
+                .iter()
+                .filter(|case| case.variant != ProbeCase::IN_PASSING)
+        };
+        planned().next().is_none() || planned().any(|case| case.verdict != Verdict::Inconclusive)
+    }
+}
+
+impl ProbeCase {
+    /// The variant of what is looked for in every answer, and is no attack of its own.
+    pub const IN_PASSING: &str = "seen in passing";
+}
+
 /// One attack on one operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

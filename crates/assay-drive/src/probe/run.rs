@@ -30,9 +30,6 @@ const SHOWN_PER_CASE: usize = 6;
 /// Decided probes between two progress messages.
 const PROGRESS_EVERY: usize = 50;
 
-/// The variant of what is looked for in every answer.
-const IN_PASSING: &str = "seen in passing";
-
 /// The job makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum JobError {
@@ -354,7 +351,7 @@ impl Watch {
                     rule,
                     operation: operation.to_string(),
                     input: String::new(),
-                    variant: IN_PASSING.to_owned(),
+                    variant: ProbeCase::IN_PASSING.to_owned(),
                     verdict: Verdict::Vulnerable,
                     message: brief(&message),
                     exchanges: self.shown(rule, std::slice::from_ref(exchange)),
@@ -389,7 +386,7 @@ impl Watch {
                     rule,
                     operation: "every operation".to_owned(),
                     input: String::new(),
-                    variant: IN_PASSING.to_owned(),
+                    variant: ProbeCase::IN_PASSING.to_owned(),
                     verdict: Verdict::Safe,
                     message: String::new(),
                     exchanges: Vec::new(),
