@@ -33,7 +33,9 @@ async fn a_flood_of_output_is_paid_for_by_who_makes_it() {
                 cost < FLOOD_COST,
                 "{when_full:?} cost the engine {cost} s: {exited:?}"
             );
-            assert!(exited.stdout.text().len() <= 128 << 10);
+            println!("{when_full:?} cost the engine {cost:.2} s");
+            // What is left out is told in some words more.
+            assert!(exited.stdout.text().len() <= 130 << 10);
         }
     })
     .await;

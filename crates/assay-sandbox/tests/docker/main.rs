@@ -1,7 +1,7 @@
 //! The sandbox against a real engine: what it promises, one promise a test.
 //!
-//! Needs Docker on `/var/run/docker.sock` and the static agent (see [`AGENT_HELP`]). Without Docker the tests print that
-//! they are skipped; with `ASSAY_REQUIRE_DOCKER=1` they fail instead.
+//! Needs Docker on `/var/run/docker.sock`, or where `DOCKER_HOST` says, and the static agent (see [`AGENT_HELP`]). Without
+//! Docker the tests print that they are skipped; with `ASSAY_REQUIRE_DOCKER=1` they fail instead.
 
 #![expect(
     clippy::unwrap_used,
@@ -107,7 +107,7 @@ pub(crate) async fn with_bench(test: impl AsyncFnOnce(&Bench)) {
 
 /// A run, or none where there is no engine and none is required.
 pub(crate) async fn bench() -> Option<Bench> {
-    let engine = match Engine::connect(None).await {
+    let engine = match Engine::connect(address().as_deref()).await {
         Ok(engine) => engine,
         Err(error) if variable("ASSAY_REQUIRE_DOCKER").as_deref() == Some("1") => panic!("{error}"),
         Err(error) => {
@@ -192,6 +192,11 @@ pub(crate) async fn left(docker: &Docker, run: &str) -> (usize, usize) {
 )]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The engine that Docker's own client would use, too.
+pub(crate) fn address() -> Option<String> {
+    variable("DOCKER_HOST")
 }
 
 /// A number that no other test, here or in another process, uses.
