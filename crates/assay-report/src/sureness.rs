@@ -36,7 +36,7 @@ pub(crate) fn sentence(load: &LoadSummary) -> Option<String> {
         (None, Some(reference)) => {
             let why = reference.failed.as_deref().unwrap_or_default();
             sentence += &format!(
-                ". The reference solution could not be measured, so this counts alone. {}",
+                ". This counts alone, without the reference solution: {}",
                 text::line(why)
             );
         }

@@ -103,7 +103,7 @@ pub enum Model {
 pub struct Reference {
     /// Name of the solution.
     pub solution: String,
-    /// Why it could not be measured, or does not count. All else is empty then.
+    /// Why it could not be measured, or does not count: then nothing is compared with it.
     pub failed: Option<String>,
     /// All requests, without the warm-up.
     pub total: Outcome,

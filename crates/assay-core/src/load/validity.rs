@@ -96,13 +96,30 @@ pub fn doubts(load: &LoadSummary) -> Vec<String> {
     let is_witness = reference
         .is_some_and(|reference| drift.is_none() && on_durations(&reference.thresholds).all(|(_, ok)| ok));
     let noise = if is_witness { Vec::new() } else { noise(load) };
-    let drift = drift.map(|percent| {
-        format!(
-            "the host was not steady: the reference solution's latency changed by {percent} % meanwhile, \
-             {DRIFT_PERCENT} % are allowed"
-        )
-    });
-    late.into_iter().chain(drift).chain(noise).collect()
+    late.into_iter().chain(drift.map(unsteady)).chain(noise).collect()
+}
+
+/// Why a service must not be compared with the reference solution, although both were measured.
+///
+/// What comes and goes hits one of the two more than the other, and may make either of them look slow. So here nothing is
+/// an excuse: not that the thresholds held, nor that the reference was fast.
+pub fn incomparable(load: &LoadSummary) -> Option<String> {
+    let reference = load.reference.as_ref()?;
+    let late_us = load.sender.lateness_p99_us.max(reference.sender.lateness_p99_us);
+    let tightest_ms = on_durations(&load.thresholds)
+        .map(|(threshold, _)| threshold.limit)
+        .min_by(f64::total_cmp);
+    let drift = reference.drift_percent.filter(|percent| *percent > DRIFT_PERCENT);
+    lateness(late_us, tightest_ms)
+        .or(drift.map(unsteady))
+        .or_else(|| noise(load).into_iter().next())
+}
+
+fn unsteady(percent: u64) -> String {
+    format!(
+        "the host was not steady: the reference solution's latency changed by {percent} % meanwhile, {DRIFT_PERCENT} % \
+         are allowed"
+    )
 }
 
 /// The thresholds that a busy host can break, and whether they held.
@@ -293,6 +310,27 @@ mod tests {
         load.thresholds.clear();
         load.sender.lateness_p99_us = 2_100;
         assert_eq!(doubts(&load).len(), 4);
+    }
+
+    #[test]
+    fn nothing_excuses_a_comparison_on_a_noisy_host() {
+        type Change = fn(&mut LoadSummary);
+        let cases: [(&[Change], Option<&str>); 9] = [
+            (&[steady], None),
+            (&[missed_too], None),
+            (&[steady, held], None),
+            (&[], None),
+            (&[steady, late, held], Some(LATE)),
+            (&[late_beside], Some(LATE)),
+            (&[drifted, held], Some(DRIFT)),
+            (&[steady, others, held], Some(OTHERS)),
+            (&[steady, stolen, held], Some(STOLEN)),
+        ];
+        for (i, (changes, expected)) in cases.into_iter().enumerate() {
+            let mut load = missed();
+            changes.iter().for_each(|change| change(&mut load));
+            assert_eq!(incomparable(&load).as_deref(), expected, "case {i}");
+        }
     }
 
     #[test]

@@ -119,7 +119,7 @@ async fn measure<'a>(
         .and_then(|reference| reference.failed.as_ref())
     {
         evidence.notes.push(format!(
-            "The reference solution could not be measured, so absolute values alone count: {why}"
+            "There is no comparison with the reference solution, so absolute values alone count: {why}"
         ));
     }
     if let Some(ended) = own.ended {
