@@ -203,8 +203,9 @@ impl<'a, 'p> Turns<'a, 'p> {
         });
         summary.invalid = load::doubts(&summary);
         if let Some(why) = load::incomparable(&summary) {
-            let reference = summary.reference.iter_mut();
-            reference.for_each(|reference| drop(reference.failed.get_or_insert_with(|| format!("{why}."))));
+            if let Some(reference) = &mut summary.reference {
+                reference.failed.get_or_insert_with(|| format!("{why}."));
+            }
             for estimate in &mut summary.estimates {
                 estimate.ratio = None;
             }
