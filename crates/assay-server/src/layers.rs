@@ -52,6 +52,13 @@ pub(crate) fn bounded(routes: Router<App>) -> Router<App> {
 }
 
 async fn in_time(within: Duration, request: Request, next: Next) -> Response {
+    // Nobody waits for a body that will be refused.
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > MAX_BODY) {
+        let detail = format!("The body may have {MAX_BODY} bytes at most.");
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response();
+    }
     match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(

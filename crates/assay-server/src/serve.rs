@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -155,12 +155,12 @@ async fn converse(
     }
 }
 
-/// A body in pieces ends its connection. Such a request may have had a length, too, which is not believed; where a proxy in front
+/// A body that is refused for its size ends its connection: nobody waits for the rest of it. So does a body in pieces. Such a request may have had a length, too, which is not believed; where a proxy in front
 /// believed it, what the two of us disagree about is never taken for another request.
 async fn answered(request: Request<Body>, router: Router) -> Response {
     let is_in_pieces = request.headers().contains_key(header::TRANSFER_ENCODING);
     let Ok(mut response) = router.oneshot(request).await;
-    if is_in_pieces {
+    if is_in_pieces || response.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

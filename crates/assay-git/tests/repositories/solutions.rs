@@ -185,7 +185,7 @@ fn mistakes_name_their_place() {
     solution ../../x: solution `../../x` is not there
     solution flawed: file or folder `lib` is not there
     solution flawed: file to remove `lib` is not there
-    DIR/solutions/python/flawed/expected.yaml:4:10: commitz: unknown field `commitz`, expected one of `version`, `title`, `base`, `remove`, `commits`, `bands`
+    DIR/solutions/python/flawed/expected.yaml:4:10: commitz: unknown field `commitz`, expected one of `version`, `title`, `base`, `remove`, `commits`, `bands`, `findings`, `no_findings`
     cannot read DIR/solutions/python/missing
     DIR/solutions/python/reference/link is not a plain file with a plain name
     ");
