@@ -17,14 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const MOST_KIB: u64 = 100 << 10;
 
 /// A running `assay serve` with a data folder of its own. Killed when it is dropped.
-struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     data: &'a Path,
 }
 
 impl<'a> Daemon<'a> {
-    fn start(data: &'a Path, settings: &[&str]) -> Result<Self> {
+    pub(crate) fn start(data: &'a Path, settings: &[&str]) -> Result<Self> {
         let log = std::fs::File::create(data.with_extension("log"))?;
         let mut command = assay();
         command
@@ -52,7 +52,7 @@ impl<'a> Daemon<'a> {
         Ok(daemon)
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.with_extension("log")).unwrap_or_default()
     }
 
@@ -73,7 +73,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// A verb of the command line against this daemon.
-    fn assay(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn assay(&self, arguments: &[&str]) -> Command {
         let mut command = assay();
         command
             .args(arguments)
@@ -83,7 +83,7 @@ impl<'a> Daemon<'a> {
         command
     }
 
-    fn json(&self, arguments: &[&str]) -> Result<Value> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.assay(arguments).arg("--json").output()?;
         ensure!(
             output.status.success(),
@@ -113,7 +113,7 @@ impl<'a> Daemon<'a> {
         Ok(line.trim().parse()?)
     }
 
-    fn terminate(mut self) -> Result<(ExitStatus, String)> {
+    pub(crate) fn terminate(mut self) -> Result<(ExitStatus, String)> {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
         let deadline = Instant::now() + PATIENCE;

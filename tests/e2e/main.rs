@@ -15,6 +15,7 @@ mod attacks;
 mod crashes;
 mod daemon;
 mod engine_gone;
+mod forge;
 mod house;
 mod queue;
 mod repositories;

@@ -54,6 +54,47 @@ async fn thirty_megabytes_in_pieces_with_bounded_memory() {
     server.is_clean().await;
 }
 
+/// How many processes work in this repository at this moment, none of which was told the secret.
+fn processes_in(repository: &std::path::Path, secret: &str) -> usize {
+    let place = repository.display().to_string();
+    let mut n = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let read = |file: &str| {
+            let bytes = std::fs::read(entry.path().join(file)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let arguments = read("cmdline");
+        let is_there = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == repository);
+        if is_there || arguments.contains(&place) {
+            assert!(!arguments.contains(secret), "{arguments}");
+            assert!(!read("environ").contains(secret), "{arguments}");
+            n += 1;
+        }
+    }
+    n
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_told_to_a_process() {
+    let server = Server::start(With::default()).await;
+    server.clone_into("a").await;
+    server.commit("a", "big", noise(8 << 20, 11)).await;
+    let repository = server.repository().canonicalize().unwrap();
+    let mut n_seen = 0;
+    let push = server.push("a", &["push"]);
+    let watch = async {
+        loop {
+            n_seen += processes_in(&repository, TOKEN);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        said = push => assert!(said.contains("run 1"), "{said}"),
+        () = watch => (),
+    }
+    assert!(n_seen > 0, "no process was seen");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn too_large_a_push_is_told_why() {
     let server = Server::start(With {
