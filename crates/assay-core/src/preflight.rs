@@ -27,7 +27,7 @@ pub struct Surroundings {
     pub reachable: Vec<String>,
     /// Whether a filter of system calls is in force.
     pub is_filtered: bool,
-    /// Whether programs can give new privileges.
+    /// Whether programs can gain new privileges.
     pub may_gain: bool,
     /// Capabilities that a process could ever have, as in `/proc/self/status`.
     pub capabilities: String,
@@ -136,7 +136,7 @@ fn felt(surroundings: &Surroundings) -> Vec<Concern> {
     }
     if surroundings.may_gain {
         found.push(Concern::grave(
-            "programs in containers can give new privileges",
+            "programs in containers can gain new privileges",
             "the engine ignores no-new-privileges",
         ));
     }
@@ -239,7 +239,7 @@ mod tests {
         grave the engine takes orders over the network from anybody
         grave containers can open sockets that lead past them: vsock
         grave no filter of system calls is in force in containers
-        grave programs in containers can give new privileges
+        grave programs in containers can gain new privileges
         grave containers have capabilities: 00000000a80425fb
         mild  a process that crashes in a container starts a program on this machine, with its memory as input
         mild  runc 1.1.5+ds1 has known escapes (CVE-2025-31133, CVE-2025-52565, CVE-2025-52881)

@@ -100,3 +100,29 @@ impl Exercises {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exercise_that_asks_for_more_than_is_allowed_is_broken() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |most| Exercises::read_within(&root.join("exercises"), &root.join("runner-images"), most);
+        let (exercises, mistakes) = read(Limits {
+            pids: 8,
+            ..Limits::WIDEST
+        });
+        assert_eq!(exercises.all().len(), 0);
+        let said: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert!(!said.is_empty());
+        for mistake in said {
+            assert!(
+                mistake.contains("limits.pids is ") && mistake.contains("whoever runs Assay allows 8"),
+                "{mistake}"
+            );
+        }
+        let (exercises, mistakes) = read(Limits::WIDEST);
+        assert_eq!((exercises.all().len(), mistakes.len()), (1, 0));
+    }
+}
