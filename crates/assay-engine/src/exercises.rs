@@ -123,6 +123,7 @@ mod tests {
             );
         }
         let (exercises, mistakes) = read(Limits::WIDEST);
-        assert_eq!((exercises.all().len(), mistakes.len()), (1, 0));
+        assert_eq!(mistakes.len(), 0);
+        assert!(!exercises.all().is_empty());
     }
 }
