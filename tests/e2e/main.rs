@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod commands;
 mod crashes;
 mod daemon;
 mod engine_gone;

@@ -148,6 +148,7 @@ impl Script {
             }],
             images: BTreeMap::new(),
             advisories: None,
+            teardown: None,
         };
         let info = RunInfo {
             id: run.id.to_string(),

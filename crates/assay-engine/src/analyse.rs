@@ -38,6 +38,10 @@ struct Found {
 
 /// Runs all tools over the source, those of the toolchain beside those for every language.
 pub(crate) async fn analyse(context: &Context<'_>) -> Vec<Analysed> {
+    // Style and security are what their findings count in.
+    if context.check(CheckKind::Style).is_none() && context.check(CheckKind::Security).is_none() {
+        return Vec::new();
+    }
     let (own, scanner) = tokio::join!(
         analyse_with(context, &context.toolchain_image, &context.toolchain.analyses),
         analyse_with(context, SCAN_IMAGE, &context.folder.scanner.analyses),
@@ -100,7 +104,7 @@ async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis])
         };
         analyses.iter().map(same).collect()
     };
-    let (pod, container) = match start(context, image).await {
+    let container = match start(context, image).await {
         Ok(started) => started,
         Err(stop) => return failed(&stop),
     };
@@ -121,21 +125,22 @@ async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis])
             result,
         });
     }
-    crate::build::discard(pod).await;
+    container.discard();
     analysed
 }
 
-async fn start(context: &Context<'_>, image: &str) -> Result<(assay_sandbox::Pod, Container), Stop> {
-    let pod = context.pod().await?;
+async fn start(context: &Context<'_>, image: &str) -> Result<Container, Stop> {
+    let trees = context.trees()?;
     let mut spec = context::container_spec("analysis", context.image(image)?, context::tool_limits());
-    spec.mounts = vec![Mount::read_only(&context.src, SRC)];
+    spec.mounts = vec![Mount::read_only(&trees.src, SRC)];
     if image == SCAN_IMAGE {
-        let history = context::volume(&context.volumes, "history")?;
-        spec.mounts.push(Mount::read_only(&history, HISTORY));
+        let history = trees.history.iter();
+        spec.mounts
+            .extend(history.map(|history| Mount::read_only(history, HISTORY)));
     }
     spec.tmpfs = vec![context::out_tmpfs()];
-    let container = context.container(&pod, spec).await?;
-    Ok((pod, container))
+    let started = trees.volumes.trusted(spec).await;
+    started.map_err(|error| crate::faults::start(&error))
 }
 
 async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) -> Result<Found, Stop> {

@@ -53,7 +53,7 @@ async fn run(context: &Context<'_>, id: &str, evidence: &mut CheckEvidence) -> R
     let deps = dependencies(context, "deps", evidence).await?;
     let built = Built { deps, tree: None };
     context.events.doing(id, "building");
-    let pod = context.pod().await?;
+    let trees = context.trees()?;
     let mut spec = context::container_spec(
         "build",
         context.image(&context.toolchain_image)?,
@@ -61,13 +61,13 @@ async fn run(context: &Context<'_>, id: &str, evidence: &mut CheckEvidence) -> R
     );
     spec.env = context.toolchain.env.clone();
     spec.mounts = vec![
-        Mount::read_only(&context.src, SRC),
-        Mount::writable(&context.work, WORK),
+        Mount::read_only(&trees.src, SRC),
+        Mount::writable(&trees.work, WORK),
     ];
     spec.mounts
         .extend(built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS)));
     let role = role(context);
-    let container = context.container(&pod, spec).await?;
+    let container = context.alone(spec).await?;
     let copied = shell(
         context,
         &container,
@@ -90,9 +90,7 @@ async fn run(context: &Context<'_>, id: &str, evidence: &mut CheckEvidence) -> R
             });
         }
     }
-    // Torn down beside the next checks; whatever fails here is swept at the end of the run.
-    drop(container.remove().await);
-    drop(pod.remove().await);
+    container.discard();
     Ok(built)
 }
 
@@ -306,8 +304,7 @@ async fn try_to_install(
             exit_code: exited.code.map_or(-1, i64::from),
         });
     }
-    drop(container.remove().await);
-    drop(pod.remove().await);
+    pod.discard();
     let caps = TreeCaps {
         bytes: DEPS_BYTES,
         entries: DEPS_INODES,
@@ -403,11 +400,4 @@ fn deadline(context: &Context<'_>) -> Duration {
 pub(crate) fn log(source: &str, exited: &Exited) -> Option<LogExcerpt> {
     let text = format!("{}{}", exited.stdout.text(), exited.stderr.text());
     crate::text::excerpt(source, &text)
-}
-
-/// The pod's whole removal is not waited for.
-pub(crate) async fn discard(pod: Pod) {
-    if let Err(error) = pod.remove().await {
-        tracing::debug!(%error, "a pod is left to the end of the run");
-    }
 }

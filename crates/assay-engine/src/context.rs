@@ -18,6 +18,7 @@ use crate::events::Events;
 use crate::evidence_files::RawFile;
 use crate::faults::{self, Role};
 use crate::folder::ExerciseFolder;
+use crate::ground::Trees;
 use crate::quiet::Quiet;
 use crate::source::Source;
 
@@ -56,9 +57,8 @@ pub(crate) struct Context<'a> {
     pub(crate) toolchain: Toolchain,
     /// The toolchain image's name.
     pub(crate) toolchain_image: String,
-    pub(crate) volumes: Volumes,
-    pub(crate) src: Volume,
-    pub(crate) work: Volume,
+    /// None: no check of the plan shares a tree with another.
+    pub(crate) trees: Option<Trees>,
     pub(crate) seed: u64,
     /// Random text of the run: the service's secret.
     pub(crate) secret: String,
@@ -106,6 +106,14 @@ pub(crate) async fn make_volumes(run: &Run) -> Result<Volumes, Stop> {
 }
 
 impl Context<'_> {
+    /// The volumes with the trees that checks share.
+    pub(crate) fn trees(&self) -> Result<&Trees, Stop> {
+        let missing = || Stop::EngineFailed {
+            detail: "the run has no volumes".into(),
+        };
+        self.trees.as_ref().ok_or_else(missing)
+    }
+
     /// The image of this name.
     pub(crate) fn image(&self, name: &str) -> Result<Image, Stop> {
         self.images.get(name).cloned().ok_or_else(|| Stop::ImageMissing {
@@ -128,6 +136,14 @@ impl Context<'_> {
     /// A pod without network.
     pub(crate) async fn pod(&self) -> Result<Pod, Stop> {
         self.run.pod().await.map_err(|error| faults::start(&error))
+    }
+
+    /// A container with a network of its own.
+    pub(crate) async fn alone(&self, spec: ContainerSpec) -> Result<Container, Stop> {
+        self.run
+            .container(spec)
+            .await
+            .map_err(|error| faults::start(&error))
     }
 
     /// A container in a pod.
@@ -222,13 +238,13 @@ pub(crate) fn work_tmpfs() -> Tmpfs {
 }
 
 /// Mounts of the built tree and its dependencies, read-only.
-pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) -> Vec<Mount> {
+pub(crate) fn built_mounts(context: &Context<'_>, built: &Built, work_at: &str) -> Result<Vec<Mount>, Stop> {
     let work = match &built.tree {
         Some(tree) => Mount::cached(tree, work_at),
-        None => Mount::read_only(&context.work, work_at),
+        None => Mount::read_only(&context.trees()?.work, work_at),
     };
     let deps = built.deps.as_ref().map(|deps| Mount::cached(deps, DEPS));
-    std::iter::once(work).chain(deps).collect()
+    Ok(std::iter::once(work).chain(deps).collect())
 }
 
 /// Runs a check under its time-out; candidate code that takes longer is stopped, and that is a verdict.

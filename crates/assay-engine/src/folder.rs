@@ -141,9 +141,14 @@ impl ExerciseFolder {
         let reference = self.seeded.as_ref().map(|seeded| seeded.track.as_str());
         let toolchains = [Some(track), reference].into_iter().flatten();
         let toolchains = toolchains.filter_map(|track| self.spec.tracks.get(track));
-        let fixed = [DRIVE_IMAGE, SCAN_IMAGE, TESTS_IMAGE].map(str::to_owned);
-        fixed
+        let needed = |image: &str, kinds: &[CheckKind]| {
+            let is_needed = kinds.iter().any(|kind| self.check(*kind).is_some());
+            is_needed.then(|| image.to_owned())
+        };
+        [DRIVE_IMAGE.to_owned()]
             .into_iter()
+            .chain(needed(SCAN_IMAGE, &[CheckKind::Style, CheckKind::Security]))
+            .chain(needed(TESTS_IMAGE, &[CheckKind::Integration]))
             .chain(toolchains.map(|track| track.toolchain.clone()))
             .chain(self.spec.services.iter().cloned())
             .collect()

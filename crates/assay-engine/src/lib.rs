@@ -4,6 +4,7 @@
 
 mod exercises;
 mod folder;
+mod ground;
 mod quiet;
 mod rescore;
 mod run;
@@ -15,6 +16,7 @@ pub mod worker;
 mod analyse;
 mod audit;
 mod build;
+mod commands;
 mod context;
 mod insight;
 mod integration;
@@ -34,6 +36,7 @@ mod text;
 pub use events::Events;
 pub use exercises::Exercises;
 pub use folder::{DRIVE_IMAGE, ExerciseFolder, SCAN_IMAGE, TESTS_IMAGE, read_yaml};
+pub use ground::Teardown;
 pub use quiet::Quiet;
 pub use rescore::{RescoreError, rescore};
 pub use run::{Assessment, Execution, Job, RunError, assess};

@@ -70,6 +70,7 @@ pub(crate) fn checks_done(evidence: &Evidence) {
             CheckKind::Load => "load",
             CheckKind::Security => "security",
             CheckKind::Rigour => "rigour",
+            CheckKind::Command => "command",
         };
         let seconds = Duration::from_millis(check.duration_ms).as_secs_f64();
         histogram!(CHECK_DURATION, "kind" => kind).record(seconds);

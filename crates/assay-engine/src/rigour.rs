@@ -210,7 +210,7 @@ impl Rounds<'_> {
         };
         let mut log = None;
         let tested = self.test(number, &running, &mut log).await;
-        running.discard().await;
+        running.discard();
         let round = tested.unwrap_or_else(|stop| match stop.whose() {
             Whose::Candidate => Round::NoReport(stop),
             Whose::Exercise | Whose::Platform => Round::Fault(stop),
@@ -251,7 +251,7 @@ impl Rounds<'_> {
         let port = context.folder.spec.app.port;
         spec.env
             .insert("BASE_URL".into(), format!("http://127.0.0.1:{port}"));
-        spec.mounts = context::built_mounts(context, self.built, BUILT);
+        spec.mounts = context::built_mounts(context, self.built, BUILT)?;
         spec.tmpfs = vec![context::work_tmpfs(), context::out_tmpfs()];
         let container = context.container(&running.pod, spec).await?;
         let copy = Command::shell(&format!("cp -R {BUILT}/. {WORK}/"))

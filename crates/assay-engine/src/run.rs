@@ -12,18 +12,20 @@ use assay_core::fault::Stop;
 use assay_core::report::Submission;
 use assay_core::toolchain::Toolchain;
 use assay_git::{Authorization, FetchError, FetchLimits, FetchRequest, Fetched};
-use assay_sandbox::{Engine, Image, Run, RunSpec, images};
+use assay_sandbox::{Container, Engine};
 use futures_util::stream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyse;
 use crate::build;
-use crate::context::{self, Built, Context};
+use crate::commands;
+use crate::context::{Built, Context};
 use crate::events::Events;
 use crate::evidence_files::RawFile;
 use crate::faults;
-use crate::folder::{DRIVE_IMAGE, ExerciseFolder};
+use crate::folder::ExerciseFolder;
+use crate::ground::{self, Ground, Teardown, Trees};
 use crate::integration;
 use crate::load;
 use crate::quiet::{Hold, Quiet};
@@ -35,14 +37,6 @@ use crate::unit;
 
 /// How long fetching a repository may take.
 const FETCH_DEADLINE: Duration = Duration::from_secs(120);
-/// Nothing of a run outlives this; the sweep removes what does.
-const RUN_EXPIRES: Duration = Duration::from_secs(3600);
-/// How long cleaning up may take, cancelled or not.
-const TEARDOWN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How long cleaning up waits for another run's load check, at most.
-const QUIET_TEARDOWN: Duration = Duration::from_secs(120);
-
 /// What is to be assessed, and everything that is random or depends on time.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
@@ -102,6 +96,8 @@ pub struct Assessment {
     pub images: BTreeMap<String, String>,
     /// Which advisories dependencies were compared with: how many, and their digest. None: they were not.
     pub advisories: Option<String>,
+    /// The run's clean-up, under way. None: there was nothing to clean up.
+    pub teardown: Option<Teardown>,
 }
 
 /// There is nothing to report on.
@@ -158,7 +154,7 @@ pub async fn assess(
     let starting = async {
         let first = folder.spec.checks.first();
         let _hold = job.quiet.wait(false, first, events, cancel).await;
-        start(engine, job, cancel).await
+        Ground::make(engine, job, cancel).await
     };
     let (fetched, started) = tokio::join!(Box::pin(fetch(job, &repository, cancel)), Box::pin(starting));
     let source = match fetched {
@@ -198,8 +194,8 @@ pub async fn assess(
         n_bytes,
         n_left_out,
     });
-    let (run, images, volumes) = match started {
-        Ok(started) => started,
+    let ground = match started {
+        Ok(ground) => ground,
         Err(stop) => return Ok(stopped(job, &stop, Some(submission))),
     };
     let own_source_lines = source.own_source_lines();
@@ -207,23 +203,13 @@ pub async fn assess(
         Ok(toolchain) => (toolchain, None),
         Err(stop) => (toolchain, Some(stop)),
     };
-    let (src, work) = match (
-        context::volume(&volumes, "src"),
-        context::volume(&volumes, "work"),
-    ) {
-        (Ok(src), Ok(work)) => (src, work),
-        (Err(stop), _) | (_, Err(stop)) => {
-            destroy(run).await;
-            return Ok(stopped(job, &stop, Some(submission)));
-        }
-    };
     let context = Context {
         engine,
-        run: &run,
+        run: &ground.run,
         folder,
         track: job.track,
         scratch: job.scratch,
-        images: &images,
+        images: &ground.images,
         source: &source,
         toolchain,
         toolchain_image: folder
@@ -232,9 +218,7 @@ pub async fn assess(
             .get(job.track)
             .map(|track| track.toolchain.clone())
             .unwrap_or_default(),
-        volumes,
-        src,
-        work,
+        trees: ground.trees,
         seed: job.seed,
         secret: job.secret.clone(),
         extra_ca: job.extra_ca.clone(),
@@ -246,21 +230,22 @@ pub async fn assess(
         raw: Mutex::new(Vec::new()),
     };
     // On the heap, as are the checks: together they would not fit on a thread's stack in an unoptimised build.
-    let checks = Box::pin(run_checks(&context, bad_override)).await;
-    let quiet = context.quiet.clone();
+    let checks = Box::pin(run_checks(&context, bad_override, ground.commands)).await;
     let advisories = context.audited_with.into_inner();
     let raw = context
         .raw
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    {
-        let _hold = quiet.hold_within(QUIET_TEARDOWN).await;
-        destroy(run).await;
-    }
+    let teardown = Teardown::begin(ground.run, job.quiet.clone());
     if cancel.is_cancelled() {
+        teardown.ended().await;
         return Err(RunError::Cancelled);
     }
-    let ids = images.into_iter().map(|(name, image)| (name, image.id)).collect();
+    let ids = ground
+        .images
+        .into_iter()
+        .map(|(name, image)| (name, image.id))
+        .collect();
     Ok(Assessment {
         submission,
         evidence: Evidence {
@@ -270,10 +255,9 @@ pub async fn assess(
         raw,
         images: ids,
         advisories,
+        teardown: Some(teardown),
     })
 }
-
-type Started = (Run, BTreeMap<String, Image>, assay_sandbox::Volumes);
 
 async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result<Fetched, FetchError> {
     let request = FetchRequest {
@@ -285,47 +269,6 @@ async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result
         limits: FetchLimits::STANDARD,
     };
     assay_git::fetch(request, cancel, tokio::time::Instant::now() + FETCH_DEADLINE).await
-}
-
-async fn start(engine: &Engine, job: &Job<'_>, cancel: &CancellationToken) -> Result<Started, Stop> {
-    let mut found = BTreeMap::new();
-    for name in job.folder.images(job.track) {
-        let image = images::resolve(engine, &name)
-            .await
-            .map_err(|error| match error {
-                images::ImageError::Missing { name } => Stop::ImageMissing { image: name },
-                error => Stop::EngineFailed {
-                    detail: error.to_string(),
-                },
-            })?;
-        found.insert(name, image);
-    }
-    let drive = found
-        .get(DRIVE_IMAGE)
-        .cloned()
-        .ok_or_else(|| Stop::ImageMissing {
-            image: DRIVE_IMAGE.into(),
-        })?;
-    let spec = RunSpec {
-        // Each execution by a name of its own: what an earlier one left cannot be in its way.
-        id: match job.worker {
-            Some(execution) => format!("{:.30}-{}", job.run_id, execution.number),
-            None => job.run_id.to_owned(),
-        },
-        owner: job.worker.map(|execution| execution.owner.to_owned()),
-        expires_in: RUN_EXPIRES,
-        drive,
-    };
-    let run = Run::start(engine, spec, cancel.clone())
-        .await
-        .map_err(|error| faults::start(&error))?;
-    match context::make_volumes(&run).await {
-        Ok(volumes) => Ok((run, found, volumes)),
-        Err(stop) => {
-            destroy(run).await;
-            Err(stop)
-        }
-    }
 }
 
 async fn read_source(
@@ -346,9 +289,15 @@ async fn read_source(
 }
 
 /// Build and analysis side by side; then what needs the build, as many at once as there are cores; the load alone at the end.
-async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<CheckEvidence> {
+async fn run_checks(
+    context: &Context<'_>,
+    bad_override: Option<Stop>,
+    first: Option<Container>,
+) -> Vec<CheckEvidence> {
     let hold = hold(context, CheckKind::Build).await;
-    if let Err(stop) = write_sources(context).await {
+    if let Some(trees) = &context.trees
+        && let Err(stop) = write_sources(context, trees).await
+    {
         return context
             .folder
             .spec
@@ -388,7 +337,8 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
             .unwrap_or(1)
             .clamp(1, 8),
     );
-    let (unit, integration, security, rigour) = tokio::join!(
+    let (commands, unit, integration, security, rigour) = tokio::join!(
+        Box::pin(commands::run_all(context, built, &places, first)),
         placed(
             context,
             &places,
@@ -428,22 +378,21 @@ async fn run_checks(context: &Context<'_>, bad_override: Option<Stop>) -> Vec<Ch
     )
     .await;
     done.insert(CheckKind::Load, load);
-    context
-        .folder
-        .spec
-        .checks
-        .iter()
-        .filter_map(|check| done.remove(&check.kind))
-        .collect()
+    let mut all: Vec<CheckEvidence> = done.into_values().chain(commands).collect();
+    let checks = &context.folder.spec.checks;
+    let place = |evidence: &CheckEvidence| checks.iter().position(|check| check.id == evidence.id);
+    all.retain(|evidence| place(evidence).is_some());
+    all.sort_by_key(place);
+    all
 }
 
-async fn write_sources(context: &Context<'_>) -> Result<(), Stop> {
+async fn write_sources(context: &Context<'_>, trees: &Trees) -> Result<(), Stop> {
     let (entries, history) =
         tokio::task::block_in_place(|| (context.source.entries(), context.source.history_entries()));
     let role = faults::Role::Trusted("loader");
     let (written, scanned) = tokio::join!(
-        context.volumes.write_tree("src", stream::iter(entries?)),
-        context.volumes.write_tree("history", stream::iter(history?)),
+        trees.volumes.write_tree("src", stream::iter(entries?)),
+        trees.volumes.write_tree("history", stream::iter(history?)),
     );
     written.map_err(|error| role.ask(&error))?;
     scanned.map_err(|error| role.ask(&error))?;
@@ -531,7 +480,7 @@ fn with_duration(context: &Context<'_>, mut evidence: CheckEvidence, duration_ms
     evidence
 }
 
-fn finished(check: &Check, evidence: &CheckEvidence) -> Event {
+pub(crate) fn finished(check: &Check, evidence: &CheckEvidence) -> Event {
     let status = evidence.status();
     Event::CheckFinished {
         check: check.id.clone(),
@@ -542,7 +491,7 @@ fn finished(check: &Check, evidence: &CheckEvidence) -> Event {
     }
 }
 
-fn stopped_check(check: &Check, stop: Stop) -> CheckEvidence {
+pub(crate) fn stopped_check(check: &Check, stop: Stop) -> CheckEvidence {
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     evidence.stop = Some(stop);
     evidence
@@ -577,23 +526,17 @@ fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assess
         raw: Vec::new(),
         images: BTreeMap::new(),
         advisories: None,
+        teardown: None,
     }
 }
 
-async fn nothing(started: Result<Started, Stop>, detail: String) -> Result<Assessment, RunError> {
+async fn nothing(started: Result<Ground, Stop>, detail: String) -> Result<Assessment, RunError> {
     discard(started).await;
     Err(RunError::NothingSubmitted { detail })
 }
 
-async fn discard(started: Result<Started, Stop>) {
-    if let Ok((run, ..)) = started {
-        destroy(run).await;
-    }
-}
-
-/// Clean-up outlives cancellation: it has a deadline of its own. What it leaves, the next sweep takes.
-async fn destroy(run: Run) {
-    if let Err(error) = run.destroy(TEARDOWN_DEADLINE).await {
-        tracing::error!(%error, "something of the run was left behind: {error}");
+async fn discard(started: Result<Ground, Stop>) {
+    if let Ok(ground) = started {
+        ground::destroy(ground.run).await;
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::evidence_files::{RawFile, StoredEvidence};
 use crate::service::millis;
-use crate::{Assessment, Events, ExerciseFolder, Job, RunError, assess};
+use crate::{Assessment, Events, ExerciseFolder, Job, RunError, Teardown, assess};
 
 /// What a run comes to: evidence, and the report that follows from it.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Scored {
     pub raw: Vec<RawFile>,
     /// The report.
     pub report: Report,
+    /// The run's clean-up, under way. None: there was nothing to clean up, or somebody else waits for it.
+    pub teardown: Option<Teardown>,
 }
 
 impl Scored {
@@ -77,6 +79,7 @@ impl Scored {
         Self {
             report: stored.report(folder),
             raw: assessment.raw,
+            teardown: assessment.teardown,
             stored,
         }
     }

@@ -142,7 +142,7 @@ async fn probe(
             detail: detail.trim_end_matches('.').to_owned(),
         });
     }
-    running.discard().await;
+    running.discard();
     Ok(())
 }
 

@@ -46,15 +46,15 @@ pub(crate) struct Program<'a> {
 
 impl<'a> Program<'a> {
     /// The candidate's service.
-    pub(crate) fn candidate(context: &'a Context<'_>, kind: CheckKind, built: &Built) -> Self {
-        Self {
+    pub(crate) fn candidate(context: &'a Context<'_>, kind: CheckKind, built: &Built) -> Result<Self, Stop> {
+        Ok(Self {
             toolchain: &context.toolchain,
             image: &context.toolchain_image,
-            mounts: context::built_mounts(context, built, WORK),
+            mounts: context::built_mounts(context, built, WORK)?,
             files: None,
             limits: context.limits(kind),
             password: None,
-        }
+        })
     }
 }
 
@@ -74,10 +74,9 @@ pub(crate) struct Backing {
 }
 
 impl Backing {
-    /// Ends it all.
-    pub(crate) async fn discard(self) {
-        drop(self.services);
-        crate::build::discard(self.pod).await;
+    /// Ends it all, without being waited for.
+    pub(crate) fn discard(self) {
+        self.pod.discard();
     }
 }
 
@@ -106,7 +105,7 @@ impl<'a> Running<'a> {
         built: &Built,
         cores: &Cores,
     ) -> Result<Self, Stop> {
-        Self::start_program(context, Program::candidate(context, kind, built), cores).await
+        Self::start_program(context, Program::candidate(context, kind, built)?, cores).await
     }
 
     /// The same with another program.
@@ -341,8 +340,15 @@ impl<'a> Running<'a> {
     }
 
     /// Ends it all.
-    pub(crate) async fn discard(self) {
-        crate::build::discard(self.pod).await;
+    pub(crate) async fn removed(self) {
+        if let Err(error) = self.pod.remove().await {
+            tracing::debug!(%error, "a pod is left to the end of the run");
+        }
+    }
+
+    /// Ends it all, without being waited for.
+    pub(crate) fn discard(self) {
+        self.pod.discard();
     }
 }
 

@@ -45,7 +45,11 @@ async fn run(
     let test = test.ok_or_else(|| Stop::BadExercise {
         detail: "the toolchain has no test command".into(),
     })?;
-    let pod = Running::services_only(context, &Cores::default()).await?;
+    // Without databases there is nobody to share a network with.
+    let backing = match context.folder.services.as_slice() {
+        [] => None,
+        _ => Some(Running::services_only(context, &Cores::default()).await?),
+    };
     let limits = context.limits(CheckKind::Unit);
     let role = Role::Candidate {
         memory_bytes: limits.memory.0,
@@ -53,9 +57,12 @@ async fn run(
     let mut spec = context::container_spec("unit", context.image(&context.toolchain_image)?, limits);
     spec.env = context.toolchain.env.clone();
     spec.env.extend(context.app_env());
-    spec.mounts = context::built_mounts(context, built, BUILT);
+    spec.mounts = context::built_mounts(context, built, BUILT)?;
     spec.tmpfs = vec![context::work_tmpfs(), context::out_tmpfs()];
-    let container = context.container(&pod.pod, spec).await?;
+    let container = match &backing {
+        Some(backing) => context.container(&backing.pod, spec).await?,
+        None => context.alone(spec).await?,
+    };
     context.events.doing(&id, "running the candidate's tests");
     let copy = Command::shell(&format!("cp -R {BUILT}/. {WORK}/"))
         .cwd("/tmp")
@@ -88,7 +95,10 @@ async fn run(
             Err(stop) => drop(evidence.partial_stops.insert("coverage".into(), stop)),
         }
     }
-    pod.discard().await;
+    match backing {
+        Some(backing) => backing.discard(),
+        None => container.discard(),
+    }
     Ok(())
 }
 

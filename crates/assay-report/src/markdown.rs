@@ -1,6 +1,7 @@
 //! Markdown for a comment on a change or for a mail: short, and inert whatever the candidate wrote.
 
 use assay_core::evidence::TestStatus;
+use assay_core::exercise::CheckKind;
 use assay_core::report::Report;
 use assay_core::rigour::BugOutcome;
 use assay_core::scoring::CategoryScore;
@@ -131,15 +132,15 @@ fn tests(report: &Report) -> String {
             .map(|status| format!("{} {}", count(status), state::of_test(status).word.to_lowercase()))
             .collect();
         if !bad.is_empty() {
-            let kind = if of_check().any(|test| test.self_reported) {
-                "own"
-            } else {
-                "hidden"
+            let noun = match (check.kind, of_check().any(|test| test.self_reported)) {
+                (CheckKind::Command, _) => "command",
+                (_, true) => "own test",
+                (_, false) => "hidden test",
             };
             rows.push(format!(
                 "- {} of {} ({})",
                 bad.join(", "),
-                number::count(n_tests, &format!("{kind} test")),
+                number::count(n_tests, noun),
                 escape(&check.id)
             ));
         }

@@ -139,5 +139,6 @@ pub fn kind(kind: CheckKind) -> &'static str {
         CheckKind::Load => "Load and latency",
         CheckKind::Security => "Security",
         CheckKind::Rigour => "Own black-box tests on seeded bugs",
+        CheckKind::Command => "Command",
     }
 }

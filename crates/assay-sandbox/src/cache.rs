@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::agent::AskError;
 use crate::container::{ContainerSpec, Mount, StartError};
 use crate::engine::{Engine, EngineError, QUICK, call};
-use crate::run::{Run, TRUSTED, remove_volume, unix_now};
+use crate::run::{Run, RunInner, TRUSTED, remove_volume, unix_now};
 
 /// The label that tells what a cache's volume is: [`DATA`] or [`MARKER`].
 const CACHE_LABEL: &str = "assay.cache";
@@ -135,19 +135,14 @@ impl Run {
         volume: &crate::Volume,
         caps: TreeCaps,
     ) -> Result<(CacheVolume, Copied), PublishError> {
-        let engine = &self.inner().engine;
-        let marker = marker_name(key);
-        let docker_name = format!("{marker}-{}", self.id());
-        // Until it is published it belongs to the run, and goes with it.
-        self.inner().register_volume(&docker_name);
-        create(engine, &docker_name, labels(DATA, &[(KEY_LABEL, key)])).await?;
+        let filling = self.inner().begin_cache(key).await?;
         let spec = ContainerSpec {
             role: "cache".to_owned(),
             image: self.inner().drive.clone(),
             env: Default::default(),
             mounts: vec![
                 Mount::read_only(volume, "/from"),
-                Mount::filling(&docker_name, FILL_DIRECTORY),
+                Mount::filling(&filling, FILL_DIRECTORY),
             ],
             tmpfs: vec![],
             limits: TRUSTED,
@@ -157,22 +152,36 @@ impl Run {
             .copy_tree(("/from", ""), (FILL_DIRECTORY, ""), caps)
             .await?;
         filler.remove().await?;
-        create(
-            engine,
-            &marker,
-            labels(MARKER, &[(KEY_LABEL, key), (DATA_LABEL, &docker_name)]),
-        )
-        .await?;
+        let cache = self.inner().end_cache(key, filling).await?;
+        Ok((cache, copied))
+    }
+}
+
+impl RunInner {
+    /// An empty data volume. Until it is published it belongs to the run, and goes with it.
+    pub(crate) async fn begin_cache(&self, key: &str) -> Result<CacheVolume, EngineError> {
+        let docker_name = format!("{}-{}", marker_name(key), self.id());
+        self.register_volume(&docker_name);
+        create(&self.engine, &docker_name, labels(DATA, &[(KEY_LABEL, key)])).await?;
+        Ok(CacheVolume { docker_name })
+    }
+
+    /// Publishes a filled data volume, unless someone was faster; either way the published one is returned.
+    pub(crate) async fn end_cache(&self, key: &str, filled: CacheVolume) -> Result<CacheVolume, EngineError> {
+        let (engine, marker) = (&self.engine, marker_name(key));
+        let named = [(KEY_LABEL, key), (DATA_LABEL, filled.docker_name())];
+        create(engine, &marker, labels(MARKER, &named)).await?;
         match engine.cached(key).await? {
-            Some(published) if published.docker_name == docker_name => {
-                self.inner().release_volume(&docker_name);
-                Ok((published, copied))
+            Some(published) => {
+                if published == filled {
+                    self.release_volume(filled.docker_name());
+                }
+                Ok(published)
             }
-            Some(published) => Ok((published, copied)),
             // A marker of a cache that was pruned in part. Ours serves this run and goes with it.
             None => {
                 remove_volume(engine, &marker).await?;
-                Ok((CacheVolume { docker_name }, copied))
+                Ok(filled)
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use assay_core::agent::{AgentError, Ask, Base64, Exit, OutputCap, Reason, Signal, Start, Stream, WhenFull};
 use tokio::sync::{oneshot, watch};
 
 use crate::agent::{Agent, AskError, Death, Route};
-use crate::engine::locked;
+use crate::engine::{locked, worked};
 
 /// How long the agent may take, past a command's deadline and grace, to report its end.
 const SLACK: Duration = Duration::from_secs(20);
@@ -365,12 +365,14 @@ impl Lines {
                 return Ok(None);
             }
             let mut wrote = self.process.wrote.clone();
+            let began = Instant::now();
             tokio::select! {
                 biased;
                 // Its sender goes with the process.
                 Ok(()) = wrote.changed() => (),
                 ended = self.process.exited() => drop(ended?),
             }
+            worked("line", began);
         }
     }
 

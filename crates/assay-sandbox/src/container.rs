@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use assay_core::agent::{Ask, Copied, Place, TreeCaps};
 use bollard::models::{self, MountType, MountVolumeOptions};
@@ -14,7 +15,7 @@ use crate::agent::{Agent, AskError, Death};
 use crate::cache::CacheVolume;
 use crate::command::{Command, Exited, Process};
 use crate::control::ControlSocket;
-use crate::engine::{Engine, EngineError, QUICK, SLOW, call};
+use crate::engine::{Engine, EngineError, QUICK, SLOW, call, worked};
 use crate::files::{self, TreeEntry, Written};
 use crate::policy::{self, AGENT_DIRECTORY, Limits, Network, Shape, Tmpfs};
 use crate::run::{Run, RunInner};
@@ -85,9 +86,9 @@ impl Mount {
     }
 
     /// A cache that is being filled.
-    pub(crate) fn filling(docker_name: &str, target: &str) -> Self {
+    pub(crate) fn filling(cache: &CacheVolume, target: &str) -> Self {
         Self {
-            source: Source::NewCache(docker_name.to_owned()),
+            source: Source::NewCache(cache.docker_name().to_owned()),
             target: target.to_owned(),
             read_only: false,
         }
@@ -103,13 +104,8 @@ impl Mount {
     }
 
     /// The volume with the agent.
-    pub(crate) fn agent(docker_name: &str) -> Self {
-        let source = Source::Volume(docker_name.to_owned());
-        Self {
-            source,
-            target: AGENT_DIRECTORY.to_owned(),
-            read_only: true,
-        }
+    pub(crate) fn agent(cache: &CacheVolume) -> Self {
+        Self::cached(cache, AGENT_DIRECTORY)
     }
 
     fn to_docker(&self) -> models::Mount {
@@ -208,8 +204,13 @@ impl Container {
         let number = uid.uid();
         let name = run.new_name(&spec.role);
         run.register_container(&name, uid);
-        let mut mounts = vec![Mount::agent(&run.agent_volume)];
-        mounts.extend(spec.mounts.iter().cloned());
+        let agent = run.agent().ok_or_else(|| StartError::BadSpec {
+            role: spec.role.clone(),
+            message: "its run has not begun".to_owned(),
+        })?;
+        let mounts: Vec<Mount> = std::iter::once(agent)
+            .chain(spec.mounts.iter().cloned())
+            .collect();
         let body = policy::container(Shape {
             image: &spec.image.id,
             uid: number,
@@ -221,6 +222,7 @@ impl Container {
             labels: run.labels(&spec.role),
         });
 
+        let began = Instant::now();
         // A cancelled run waits for no turn.
         let turn = tokio::select! {
             biased;
@@ -244,7 +246,7 @@ impl Container {
             }
             Err(error) => return Err(error.into()),
         };
-        check_caches(&run, &spec.mounts).await?;
+        check_caches(&run, &mounts).await?;
         let options = AttachContainerOptionsBuilder::new()
             .stream(true)
             .stdin(true)
@@ -263,6 +265,7 @@ impl Container {
         drop(turn);
         agent.greeted().await.map_err(StartError::Lost)?;
         policy::limit_socket_memory(&engine, &id);
+        worked("start", began);
         Ok(Self {
             inner: Arc::new(Inner {
                 run,
@@ -298,7 +301,10 @@ impl Container {
     /// # Errors
     /// [`AskError::Refused`] when it cannot be started. How a command ends is never an error.
     pub async fn exec(&self, command: Command) -> Result<Exited, AskError> {
-        self.spawn(command).await?.exited().await
+        let began = Instant::now();
+        let exited = self.spawn(command).await?.exited().await;
+        worked("command", began);
+        exited
     }
 
     /// Starts a command.
@@ -333,7 +339,10 @@ impl Container {
         root: &str,
         entries: impl Stream<Item = TreeEntry>,
     ) -> Result<Written, AskError> {
-        files::write_tree(&self.inner.agent, root, entries).await
+        let began = Instant::now();
+        let written = files::write_tree(&self.inner.agent, root, entries).await;
+        worked("files", began);
+        written
     }
 
     /// Reads a regular file below `root`, following no link.
@@ -384,6 +393,25 @@ impl Container {
     /// When the engine fails; the end of the run tries again.
     pub async fn remove(&self) -> Result<(), EngineError> {
         self.inner.run.remove_container(&self.inner.name).await
+    }
+
+    /// The same without being waited for, except by the end of the run.
+    pub fn discard(&self) {
+        Self::discard_all(vec![self.clone()]);
+    }
+
+    /// The same for several of one run, one after the other.
+    pub(crate) fn discard_all(containers: Vec<Self>) {
+        let Some(run) = containers.first().map(|first| Arc::clone(&first.inner.run)) else {
+            return;
+        };
+        run.tracker().spawn(async move {
+            for container in containers {
+                if let Err(error) = container.remove().await {
+                    tracing::debug!(%error, "{container:?} is left to the end of its run");
+                }
+            }
+        });
     }
 
     pub(crate) fn agent(&self) -> &Agent {

@@ -1,7 +1,8 @@
 //! A pod: one network with nothing but loopback, and the containers in it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use assay_core::agent::{Answer, Ask, Listener, Probe, Target, Wait};
 
@@ -9,7 +10,7 @@ use crate::Egress;
 use crate::agent::AskError;
 use crate::command::Command;
 use crate::container::{Container, ContainerSpec, Mount, StartError};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, locked, worked};
 use crate::files::unexpected;
 use crate::policy::{AGENT, Network};
 use crate::run::{Run, TRUSTED};
@@ -35,6 +36,8 @@ pub struct Pod {
     run: Run,
     holder: Container,
     forwarder: Option<Container>,
+    /// All but the holder.
+    joined: Arc<Mutex<Vec<Container>>>,
 }
 
 /// How a wait ended.
@@ -65,6 +68,7 @@ impl Pod {
             run: run.clone(),
             holder,
             forwarder: None,
+            joined: Arc::default(),
         })
     }
 
@@ -104,7 +108,10 @@ impl Pod {
     /// # Errors
     /// When it does not come up.
     pub async fn container(&self, spec: ContainerSpec) -> Result<Container, StartError> {
-        Container::start(&self.run, spec, Network::Of(self.holder.id().to_owned())).await
+        let network = Network::Of(self.holder.id().to_owned());
+        let container = Container::start(&self.run, spec, network).await?;
+        locked(&self.joined).push(container.clone());
+        Ok(container)
     }
 
     /// Waits until something answers on a port of the pod, asking from the trusted container. Not being ready at the
@@ -124,10 +131,13 @@ impl Pod {
             deadline_ms: millis(deadline),
             interval_ms: millis(interval),
         };
-        match agent
-            .ask_abandonable("wait for a port", deadline.saturating_add(SLACK), Ask::Wait(wait))
-            .await?
-        {
+        let began = Instant::now();
+        let limit = deadline.saturating_add(SLACK);
+        let waited = agent
+            .ask_abandonable("wait for a port", limit, Ask::Wait(wait))
+            .await;
+        worked("wait", began);
+        match waited? {
             Answer::Waited(waited) => Ok(Waited {
                 last: waited.last,
                 attempts: waited.attempts,
@@ -158,13 +168,22 @@ impl Pod {
         self.forwarder.as_ref().map(Container::uid)
     }
 
-    /// Removes the pod's own containers; the others are to be removed before, or by the end of the run.
+    /// Removes the pod with all its containers, without being waited for except by the end of the run: one after the other,
+    /// so that whatever starts next has cores left.
+    pub fn discard(&self) {
+        let mut containers = std::mem::take(&mut *locked(&self.joined));
+        containers.push(self.holder.clone());
+        Container::discard_all(containers);
+    }
+
+    /// Removes the pod with all its containers.
     ///
     /// # Errors
     /// When the engine fails; the end of the run tries again.
     pub async fn remove(&self) -> Result<(), EngineError> {
-        if let Some(forwarder) = &self.forwarder {
-            forwarder.remove().await?;
+        let joined = std::mem::take(&mut *locked(&self.joined));
+        for container in joined {
+            container.remove().await?;
         }
         self.holder.remove().await
     }

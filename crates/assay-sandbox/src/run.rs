@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::models::{self, MountType, VolumeCreateRequest};
@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::{Agent, Death};
-use crate::container::{Container, ContainerSpec, Labels, StartError};
+use crate::container::{Container, ContainerSpec, Labels, Mount, StartError};
 use crate::engine::{Engine, EngineError, QUICK, SLOW, call, locked};
 use crate::policy::{self, AGENT_DIRECTORY, Limits, Network, Shape, UidLease};
-use crate::{Egress, Image, Pod, VolumeSpec, Volumes};
+use crate::{CacheVolume, Egress, Image, Pod, VolumeSpec, Volumes};
 
 /// The label with the run's id, which everything that a run creates carries.
 pub(crate) const RUN_LABEL: &str = "assay.run";
@@ -74,8 +74,8 @@ pub struct Run {
 pub(crate) struct RunInner {
     pub(crate) engine: Engine,
     pub(crate) cancel: CancellationToken,
-    /// The volume with the agent, mounted into every container.
-    pub(crate) agent_volume: String,
+    /// What has the agent, mounted into every container. Set before the first one starts.
+    agent: OnceLock<CacheVolume>,
     pub(crate) drive: Image,
     id: String,
     owner: Option<String>,
@@ -144,7 +144,7 @@ impl Run {
                 engine: engine.clone(),
                 // The run's own end cancels what is below it, never the caller's token.
                 cancel: cancel.child_token(),
-                agent_volume: format!("assay-{}-agent", spec.id),
+                agent: OnceLock::new(),
                 drive: spec.drive,
                 expires: unix_now() + spec.expires_in.as_secs(),
                 id: spec.id,
@@ -155,7 +155,7 @@ impl Run {
             }),
         };
         let inner = Arc::clone(&run.inner);
-        let filled = Arc::clone(&inner).in_background(inner.fill_agent_volume());
+        let filled = Arc::clone(&inner).in_background(inner.find_agent());
         tokio::select! {
             biased;
             () = run.inner.cancel.cancelled() => Err(StartError::Cancelled),
@@ -193,8 +193,12 @@ impl Run {
         Pod::create_with_egress(self, egress).await
     }
 
-    /// Starts a container with a network of its own.
-    pub(crate) async fn container(&self, spec: ContainerSpec) -> Result<Container, StartError> {
+    /// Starts a container with a network of its own, in which there is nothing but loopback. Half the time of a pod's first
+    /// container, which needs two.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn container(&self, spec: ContainerSpec) -> Result<Container, StartError> {
         Container::start(self, spec, Network::Own).await
     }
 
@@ -248,6 +252,10 @@ impl std::fmt::Debug for Run {
 }
 
 impl RunInner {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Runs to its end whoever goes away, and [`Run::destroy`] waits for it.
     pub(crate) fn in_background<T: Send + 'static>(
         self: Arc<Self>,
@@ -257,6 +265,11 @@ impl RunInner {
             return tokio::spawn(async { Err(StartError::Cancelled) });
         }
         self.starting.spawn(work)
+    }
+
+    /// What the end of the run waits for.
+    pub(crate) fn tracker(&self) -> &TaskTracker {
+        &self.starting
     }
 
     pub(crate) fn labels(&self, role: &str) -> Labels {
@@ -365,14 +378,33 @@ impl RunInner {
         }
     }
 
-    /// Puts the agent into its volume: the engine copies what the image has at the mount point into an empty volume
-    /// when a container is created. Each run has a volume of its own, so that no run sees a half-filled one.
-    async fn fill_agent_volume(self: Arc<Self>) -> Result<(), StartError> {
-        self.create_volume(&self.agent_volume, &[]).await?;
+    /// The mount of the agent. None: it has not been looked for, so that no container can start yet.
+    pub(crate) fn agent(&self) -> Option<Mount> {
+        self.agent.get().map(Mount::agent)
+    }
+
+    /// Finds the volume with this image's agent, and fills one if there is none.
+    async fn find_agent(self: Arc<Self>) -> Result<(), StartError> {
+        let key = format!("agent {}", self.drive.id);
+        let agent = match self.engine.cached(&key).await? {
+            Some(agent) => agent,
+            None => {
+                let filling = self.begin_cache(&key).await?;
+                self.fill_with_agent(&filling).await?;
+                self.end_cache(&key, filling).await?
+            }
+        };
+        self.agent.get_or_init(|| agent);
+        Ok(())
+    }
+
+    /// Puts the agent into a volume: the engine copies what the image has at the mount point into an empty volume when a
+    /// container is created.
+    async fn fill_with_agent(self: &Arc<Self>, volume: &CacheVolume) -> Result<(), StartError> {
         let uid = self.engine.uids().lease().ok_or(StartError::NoUserLeft)?;
         let mount = models::Mount {
             typ: Some(MountType::VOLUME),
-            source: Some(self.agent_volume.clone()),
+            source: Some(volume.docker_name().to_owned()),
             target: Some(AGENT_DIRECTORY.to_owned()),
             ..models::Mount::default()
         };

@@ -9,7 +9,7 @@ use crate::agent::AskError;
 use crate::container::{Container, ContainerSpec, Mount, StartError};
 use crate::engine::EngineError;
 use crate::files::{TreeEntry, Written};
-use crate::policy::Limits;
+use crate::policy::{Limits, Network};
 use crate::run::{Run, TRUSTED, is_plain_name};
 
 /// A volume to create.
@@ -39,6 +39,7 @@ impl Volume {
 /// between other containers, and is the way by which files get in and out.
 #[derive(Clone, Debug)]
 pub struct Volumes {
+    run: Run,
     holder: Container,
     volumes: BTreeMap<String, Volume>,
 }
@@ -97,12 +98,26 @@ impl Volumes {
             },
         };
         let holder = run.container(spec).await?;
-        Ok(Self { holder, volumes })
+        Ok(Self {
+            run: run.clone(),
+            holder,
+            volumes,
+        })
     }
 
     /// The volume with this name.
     pub fn get(&self, name: &str) -> Option<&Volume> {
         self.volumes.get(name)
+    }
+
+    /// Starts a trusted container beside the one that holds the volumes, in the same network, in which nobody listens: a
+    /// third less work than with a network of its own.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn trusted(&self, spec: ContainerSpec) -> Result<Container, StartError> {
+        let network = Network::Of(self.holder.id().to_owned());
+        Container::start(&self.run, spec, network).await
     }
 
     /// Writes a tree into a volume; see [`Container::write_tree`].

@@ -67,7 +67,7 @@ impl Exercise {
             problems.push(Problem::new(
                 "checks",
                 "is empty",
-                "an exercise needs at least a build check",
+                "an exercise needs at least one",
             ));
         }
         for (i, check) in self.checks.iter().enumerate() {
@@ -86,13 +86,15 @@ impl Exercise {
                     "give each check its own id",
                 ));
             }
-            if self.checks[..i].iter().any(|other| other.kind == check.kind) {
+            let is_there = |other: &Check| other.kind == check.kind;
+            if check.kind != CheckKind::Command && self.checks[..i].iter().any(is_there) {
                 problems.push(Problem::new(
                     at("kind"),
                     "is there twice",
-                    "each kind of check can be there once",
+                    "each kind of check but command can be there once",
                 ));
             }
+            lint_command(check, &at, problems);
             if check.timeout.as_millis() == 0 || check.timeout > Span::seconds(3600) {
                 problems.push(Problem::new(at("timeout"), "is out of range", "use 1s to 1h"));
             }
@@ -154,11 +156,12 @@ impl Exercise {
                 problems.extend(lint_limits(&at("limits"), limits));
             }
         }
-        if !self.checks.is_empty() && !self.checks.iter().any(|check| check.kind == CheckKind::Build) {
+        let needs_build = self.checks.iter().any(|check| check.kind.needs_build());
+        if needs_build && !self.checks.iter().any(|check| check.kind == CheckKind::Build) {
             problems.push(Problem::new(
                 "checks",
                 "has no build",
-                "all other checks need a check of kind build",
+                "unit, integration, load, security and rigour need a check of kind build",
             ));
         }
     }
@@ -188,7 +191,9 @@ impl Exercise {
             .filter(|line| self.is_self_reported(line))
             .map(|line| line.points)
             .sum();
-        if own_word > MAX_SELF_REPORTED {
+        // Where there is nothing but commands, every line is marked as their word, and there is no other to be diluted.
+        let only_commands = self.checks.iter().all(|check| check.kind == CheckKind::Command);
+        if own_word > MAX_SELF_REPORTED && !only_commands {
             let message = format!("rests on the candidate's own word with {own_word} points");
             let hint = format!("give own tests and coverage {MAX_SELF_REPORTED} points at most");
             problems.push(Problem::new("scoring.categories", message, hint));
@@ -343,6 +348,31 @@ fn lint_bugs(check: &Check, at: &impl Fn(&str) -> String, problems: &mut Vec<Pro
             at("visibility"),
             "is not for rigour",
             "use disclosure: none, count or names",
+        ));
+    }
+}
+
+fn lint_command(check: &Check, at: &impl Fn(&str) -> String, problems: &mut Vec<Problem>) {
+    let is_command = check.kind == CheckKind::Command;
+    match (is_command, check.run.as_deref().map(str::trim)) {
+        (true, None | Some("")) => problems.push(Problem::new(
+            at("run"),
+            "is missing",
+            "give the command, such as `test -f Dockerfile`",
+        )),
+        (false, Some(_)) => problems.push(Problem::new(at("run"), "is for command only", "remove it")),
+        (true, Some(_)) | (false, None) => (),
+    }
+    if check.isolate && !is_command {
+        let hint = "remove it; checks of other kinds have containers of their own anyway";
+        problems.push(Problem::new(at("isolate"), "is for command only", hint));
+    }
+    if is_command && check.limits.is_some() && !check.isolate {
+        let hint = "add isolate: true, or set app.limits";
+        problems.push(Problem::new(
+            at("limits"),
+            "is of a container that others use",
+            hint,
         ));
     }
 }

@@ -163,12 +163,22 @@ pub enum CheckKind {
     Security,
     /// The candidate's own black-box tests against the reference service and against seeded bugs of it.
     Rigour,
+    /// A command of the exercise in the candidate's tree, which passes with exit code 0.
+    Command,
 }
 
 impl CheckKind {
-    /// Whether its tests are the candidate's own, so that their results are the candidate's word.
+    /// Whether its result comes out of a container in which candidate code runs, so that it is the candidate's own word.
     pub fn is_self_reported(self) -> bool {
-        matches!(self, Self::Unit | Self::Rigour)
+        matches!(self, Self::Unit | Self::Rigour | Self::Command)
+    }
+
+    /// Whether it can only judge what was built.
+    pub fn needs_build(self) -> bool {
+        match self {
+            Self::Unit | Self::Integration | Self::Load | Self::Security | Self::Rigour => true,
+            Self::Build | Self::Style | Self::Command => false,
+        }
     }
 }
 
@@ -224,6 +234,14 @@ pub struct Check {
     /// `rigour` only: what a candidate learns of the seeded bugs, instead of `visibility`. Default: their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disclosure: Option<Disclosure>,
+    /// `command` only: what `sh -c` runs in a writable copy of the tree, the built one where there is a build, with the
+    /// toolchain's environment. It runs beside candidate code, so a pass is the candidate's own word, as their tests are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// `command` only: in a container and a copy of its own. Default: the commands share one, one after another in the
+    /// order of the plan; what one leaves in the tree the next one finds, its processes and temporary files are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub isolate: bool,
     /// `load` and `security`: the plan's file, within the exercise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,

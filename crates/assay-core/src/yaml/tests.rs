@@ -34,7 +34,7 @@ scoring: {categories: []}
     exercise.yaml:5:39: tracks.python.colour: unknown field `colour`, expected `toolchain`
     exercise.yaml:7:9: app.port: invalid type: string "eighty", expected u16
     exercise.yaml:8:35: app.ready.timeout: invalid type: integer `30`, expected a time with its unit, such as `30s` (ms, s, m, h)
-    exercise.yaml:10:23: checks[0].kind: unknown variant `biuld`, expected one of `build`, `style`, `unit`, `integration`, `load`, `security`, `rigour`
+    exercise.yaml:10:23: checks[0].kind: unknown variant `biuld`, expected one of `build`, `style`, `unit`, `integration`, `load`, `security`, `rigour`, `command`
     exercise.yaml:1:1: missing field `title`
     "#);
 }
@@ -82,7 +82,7 @@ scoring:
     exercise.yaml:8:55: checks[1].tests `../secrets` leaves the exercise
       hint: use a relative path without `..`
     exercise.yaml:7:3: checks has no build
-      hint: all other checks need a check of kind build
+      hint: unit, integration, load, security and rigour need a check of kind build
     exercise.yaml:11:5: scoring.categories the lines' points sum up to 4
       hint: make them sum up to 100
     exercise.yaml:13:29: scoring.categories[0].scaled_by.category is not above
@@ -111,4 +111,47 @@ proptest::proptest! {
         drop(check::<Exercise>(&text));
         drop(check::<Toolchain>(&text));
     }
+}
+
+#[test]
+fn commands_can_be_there_more_than_once_and_need_no_build() {
+    let exercise = |checks: &str| {
+        format!(
+            "version: 1
+slug: x
+title: X
+tracks: {{ python: {{ toolchain: python }} }}
+app: {{ port: 8080, ready: {{ path: /health }} }}
+checks:
+{checks}scoring:
+  categories:
+    - id: correctness
+      title: Correctness
+      lines:
+        - {{ id: a, title: A, points: 100, tests: {{ check: a }} }}
+"
+        )
+    };
+    let good = "  - { id: a, kind: command, run: make lint, timeout: 10s }
+  - { id: b, kind: command, run: test -f Dockerfile, timeout: 10s, isolate: true, limits: { pids: 64 } }
+";
+    assert_snapshot!(check::<Exercise>(&exercise(good)), @"no mistakes");
+    let bad = "  - { id: a, kind: command, timeout: 10s, limits: { pids: 64 } }
+  - { id: b, kind: style, run: make, isolate: true, timeout: 10s }
+  - { id: c, kind: unit, timeout: 10s }
+";
+    assert_snapshot!(check::<Exercise>(&exercise(bad)), @r"
+    exercise.yaml:7:5: checks[0].run is missing
+      hint: give the command, such as `test -f Dockerfile`
+    exercise.yaml:7:51: checks[0].limits is of a container that others use
+      hint: add isolate: true, or set app.limits
+    exercise.yaml:8:32: checks[1].run is for command only
+      hint: remove it
+    exercise.yaml:8:47: checks[1].isolate is for command only
+      hint: remove it; checks of other kinds have containers of their own anyway
+    exercise.yaml:7:3: checks has no build
+      hint: unit, integration, load, security and rigour need a check of kind build
+    exercise.yaml:12:5: scoring.categories rests on the candidate's own word with 100 points
+      hint: give own tests and coverage 20 points at most
+    ");
 }

@@ -16,6 +16,7 @@ use crate::build;
 use crate::context::{self, Built, Context};
 use crate::events;
 use crate::faults::{self, Role};
+use crate::ground::Trees;
 use crate::source::Source;
 
 /// The reference's source and the toolchain with its overrides: what a [`Context`] of its own is made of.
@@ -66,9 +67,7 @@ impl Reference {
             source: &self.source,
             toolchain: self.toolchain.clone(),
             toolchain_image: candidate.toolchain_image.clone(),
-            volumes: candidate.volumes.clone(),
-            src: candidate.src.clone(),
-            work: candidate.work.clone(),
+            trees: candidate.trees.clone(),
             seed: candidate.seed,
             secret: candidate.secret.clone(),
             extra_ca: candidate.extra_ca.clone(),
@@ -121,15 +120,20 @@ pub(super) async fn build(mut context: Context<'_>) -> Result<(Context<'_>, Buil
         volume("reference-work", context::WORK_BYTES, 2 * context::TREE_INODES),
     ];
     let volumes = context.run.volumes(&specs).await;
-    context.volumes = volumes.map_err(|error| faults::start(&error))?;
-    context.src = context::volume(&context.volumes, "reference-src")?;
-    context.work = context::volume(&context.volumes, "reference-work")?;
+    let volumes = volumes.map_err(|error| faults::start(&error))?;
+    let (src, work) = (
+        context::volume(&volumes, "reference-src")?,
+        context::volume(&volumes, "reference-work")?,
+    );
     let entries = tokio::task::block_in_place(|| context.source.entries())?;
-    let written = context
-        .volumes
-        .write_tree("reference-src", stream::iter(entries))
-        .await;
+    let written = volumes.write_tree("reference-src", stream::iter(entries)).await;
     written.map_err(|error| Role::Trusted("loader").ask(&error))?;
+    context.trees = Some(Trees {
+        volumes,
+        src,
+        history: None,
+        work: work.clone(),
+    });
     let (evidence, built) = Box::pin(build::build(&context)).await;
     let Some(built) = built else {
         return Err(evidence.stop.unwrap_or(Stop::NotBuilt));
@@ -139,7 +143,7 @@ pub(super) async fn build(mut context: Context<'_>) -> Result<(Context<'_>, Buil
         entries: 2 * context::TREE_INODES,
         depth: 64,
     };
-    let published = context.run.publish_cache(&key, &context.work, caps).await;
+    let published = context.run.publish_cache(&key, &work, caps).await;
     let (tree, _) = published.map_err(|error| faults::publish(&error))?;
     let built = Built {
         tree: Some(tree),

@@ -332,11 +332,9 @@ impl<'a, 'p> Turns<'a, 'p> {
             watch,
         };
         // Another measurement may follow, which nothing of this one may disturb.
-        drop(own.running.app_container().remove().await);
-        own.running.discard().await;
+        own.running.removed().await;
         if let Some((_, Ok(side))) = reference {
-            drop(side.running.app_container().remove().await);
-            side.running.discard().await;
+            side.running.removed().await;
         }
         ended
     }

@@ -14,6 +14,7 @@ use super::executor::{Ending, Executor, Next, Task};
 use super::keep::{self, KeepError};
 use super::{CLEAN_UP, LONGEST_RUN, Shared, journal, mebibytes, millis, now_ms};
 use crate::events::{self, Events};
+use crate::ground::Teardown;
 use crate::meters;
 
 /// The pause before something that the store refused is asked again.
@@ -43,6 +44,13 @@ enum Stopped {
     Late,
 }
 
+/// What is left of a run that has ended: clean-up under way, and the memory that it frees.
+#[derive(Default)]
+struct Left {
+    teardown: Option<Teardown>,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
 impl<E: Executor> Carry<E> {
     pub(super) fn new(shared: Arc<Shared<E>>, lease: Lease, run: Run, assignment: Assignment) -> Self {
         let scratch = shared
@@ -68,10 +76,14 @@ impl<E: Executor> Carry<E> {
         let run = &self.lease.run;
         tracing::info!(run.id = %run, "run {run}: execution {} begins", self.lease.execution);
         // The work ends by itself; the signs of life do not.
-        tokio::select! {
+        let left = tokio::select! {
             biased;
-            () = self.work(turn) => (),
-            () = self.watch() => (),
+            left = self.work(turn) => left,
+            () = self.watch() => Left::default(),
+        };
+        // Its place and its memory are free once it has gone altogether.
+        if let Some(teardown) = left.teardown {
+            teardown.ended().await;
         }
     }
 
@@ -125,13 +137,17 @@ impl<E: Executor> Carry<E> {
         }
     }
 
-    async fn work(&self, turn: OwnedMutexGuard<()>) {
+    async fn work(&self, turn: OwnedMutexGuard<()>) -> Left {
         let memory = self.admit().await;
         drop(turn);
         let (events, told) = events::channel();
         let over = CancellationToken::new();
         let acting = async {
-            let ending = self.carried_out(&events).await;
+            let mut ending = self.carried_out(&events).await;
+            let teardown = match &mut ending {
+                Ending::Scored(scored) => scored.teardown.take(),
+                _ => None,
+            };
             let next = self.next(&ending);
             let finish = match next {
                 Ok(Next::End(outcome, reason)) => Ok(self.kept(ending, outcome, reason, &events).await),
@@ -140,17 +156,20 @@ impl<E: Executor> Carry<E> {
             };
             drop(events);
             over.cancel();
-            finish
+            (finish, teardown)
         };
-        let (finish, ()) = tokio::join!(
+        let ((finish, teardown), ()) = tokio::join!(
             acting,
             journal::keep(&self.shared.store, &self.lease, told, &over)
         );
-        drop(memory);
         match finish {
             Ok(finish) => self.finish(finish).await,
             Err(Some(reason)) => self.give_back(&reason).await,
             Err(None) => (),
+        }
+        Left {
+            teardown,
+            _memory: memory,
         }
     }
 

@@ -27,5 +27,13 @@ pub(super) fn memory(folder: &ExerciseFolder) -> u64 {
     let testing = limit(CheckKind::Unit)
         + served(CheckKind::Integration).max(rigour)
         + served(CheckKind::Security).max(rigour);
+    // Those that share a container, and the largest of those that do not: these take the places of others.
+    let command = |isolate: bool| {
+        let checks = folder.spec.checks.iter();
+        let commands = checks.filter(|check| check.kind == CheckKind::Command && check.isolate == isolate);
+        let limits = commands.map(|check| check.limits.unwrap_or(folder.spec.app.limits));
+        limits.map(|limits| limits.memory.0).max().unwrap_or(0)
+    };
+    let testing = testing + command(false) + command(true);
     context::TREES_BYTES + building.max(testing).max(served(CheckKind::Load))
 }

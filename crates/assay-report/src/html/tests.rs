@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use assay_core::evidence::{TestCase, TestStatus};
-use assay_core::report::Report;
+use assay_core::exercise::CheckKind;
+use assay_core::report::{CheckReport, Report};
 
 use crate::anchor::anchor;
 use crate::chart::Bar;
@@ -65,7 +66,7 @@ pub(super) fn suites(report: &Report) -> Vec<Suite> {
             .iter()
             .any(|test| test.check == check.id && test.self_reported);
         if !tests.is_empty() {
-            suites.push(suite(&check.id, self_reported, &tests));
+            suites.push(suite(check, self_reported, &tests));
         }
     }
     // Hidden tests are the stronger evidence.
@@ -73,7 +74,7 @@ pub(super) fn suites(report: &Report) -> Vec<Suite> {
     suites
 }
 
-fn suite(check: &str, self_reported: bool, tests: &[&TestCase]) -> Suite {
+fn suite(check: &CheckReport, self_reported: bool, tests: &[&TestCase]) -> Suite {
     let all = [
         TestStatus::Passed,
         TestStatus::Failed,
@@ -87,15 +88,15 @@ fn suite(check: &str, self_reported: bool, tests: &[&TestCase]) -> Suite {
     let (passed, bad): (Vec<&TestCase>, Vec<&TestCase>) =
         listed.iter().partition(|test| test.status == TestStatus::Passed);
     let mut n_unfolded = 0;
-    let kind = if self_reported {
-        "Own tests"
-    } else {
-        "Hidden tests"
+    let kind = match (check.kind, self_reported) {
+        (CheckKind::Command, _) => "Command",
+        (_, true) => "Own tests",
+        (_, false) => "Hidden tests",
     };
     let n_passed = number::thousands(count(TestStatus::Passed) as u64);
     Suite {
-        anchor: anchor("tests", check),
-        title: format!("{kind} ({})", text::line(check)),
+        anchor: anchor("tests", &check.id),
+        title: format!("{kind} ({})", text::line(&check.id)),
         self_reported,
         bar: Bar::new(
             format!("{n_passed} of {} passed", number::count(tests.len(), "test")),

@@ -220,6 +220,7 @@ pub(super) fn name(kind: CheckKind) -> &'static str {
         CheckKind::Load => "Load",
         CheckKind::Security => "Security",
         CheckKind::Rigour => "Test rigour",
+        CheckKind::Command => "Command",
     }
 }
 

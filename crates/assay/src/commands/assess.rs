@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use assay_core::evidence::Evidence;
 use assay_core::report::Report;
-use assay_engine::{Events, ExerciseFolder, Job, Quiet, Scored, evidence_files};
+use assay_engine::{Events, ExerciseFolder, Job, Quiet, Scored, Teardown, evidence_files};
 use assay_sandbox::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -28,29 +28,44 @@ pub(crate) struct Request<'a> {
     pub(crate) out: &'a Path,
 }
 
-/// Connects to the engine and removes what dead runs left.
+/// Connects to the engine.
 pub(crate) async fn connect(engine: Option<&str>) -> anyhow::Result<Engine> {
-    let engine = Engine::connect(engine).await.context(
+    Engine::connect(engine).await.context(
         "no container engine answers (hint: start Docker, or set DOCKER_HOST; ci/engine does it on Debian as root)",
-    )?;
+    )
+}
+
+/// Removes what dead runs left.
+async fn sweep(engine: &Engine) {
     if let Err(error) = engine.sweep(LEFTOVERS_AFTER).await {
         tracing::warn!(%error, "leftovers of dead runs could not be removed: {error}");
     }
-    Ok(engine)
 }
 
-/// Assesses, stores the evidence and gives the report.
+/// Waits for the clean-up: what is not removed when the program ends stays until the next sweep.
+pub(crate) async fn ended(teardown: Option<Teardown>) {
+    if let Some(teardown) = teardown {
+        teardown.ended().await;
+    }
+}
+
+/// Assesses, stores the evidence and gives the report. The clean-up may still be under way then, and is to be waited for, see [`ended`].
 pub(crate) async fn assess(
     engine: &Engine,
     request: &Request<'_>,
     events: &Events,
     cancel: &CancellationToken,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<(Report, Option<Teardown>)> {
     let prepared = Prepared::of(request)?;
-    let scored = Scored::of(engine, &prepared.job(request), events, cancel).await?;
-    evidence_files::write(request.out, &scored.stored, &scored.raw)?;
+    let job = prepared.job(request);
+    let (scored, ()) = tokio::join!(Scored::of(engine, &job, events, cancel), sweep(engine));
+    let scored = scored?;
+    if let Err(error) = evidence_files::write(request.out, &scored.stored, &scored.raw) {
+        ended(scored.teardown).await;
+        return Err(error.into());
+    }
     scored.tell(events);
-    Ok(scored.report)
+    Ok((scored.report, scored.teardown))
 }
 
 /// Assesses and gives what the checks found, without points.
@@ -61,7 +76,10 @@ pub(crate) async fn look(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Evidence> {
     let prepared = Prepared::of(request)?;
-    let assessment = assay_engine::assess(engine, &prepared.job(request), events, cancel).await?;
+    let job = prepared.job(request);
+    let (assessment, ()) = tokio::join!(assay_engine::assess(engine, &job, events, cancel), sweep(engine));
+    let assessment = assessment?;
+    ended(assessment.teardown).await;
     Ok(assessment.evidence)
 }
 

@@ -92,23 +92,30 @@ pub(crate) async fn run(
     let report = assess::assess(&engine, &request, &events, cancel).await;
     drop(events);
     drop(showing.await);
-    let report = report?;
-    let mut files = output::write(&report, None, &arguments.out, &arguments.format)?;
+    let (report, teardown) = report?;
+    let told = tell(&report, &arguments, ci.as_ref());
+    assess::ended(teardown).await;
+    told
+}
+
+/// Writes the report in all its forms, and says what it says.
+fn tell(report: &Report, arguments: &Arguments, ci: Option<&Ci>) -> anyhow::Result<Exit> {
+    let mut files = output::write(report, None, &arguments.out, &arguments.format)?;
     files.extend(attest::sign(
-        &report,
+        report,
         &report.exercise.digest,
         &arguments.out,
         arguments.key.as_deref(),
     )?);
     if !arguments.json {
-        progress::say(&output::summary(&report));
+        progress::say(&output::summary(report));
         for file in files {
             progress::say(&format!("wrote {}", file.display()));
         }
     }
-    let exit = verdict(&report, arguments.fail_under);
-    if let Some(ci) = &ci {
-        ci.end(&report, &arguments.out, exit)?;
+    let exit = verdict(report, arguments.fail_under);
+    if let Some(ci) = ci {
+        ci.end(report, &arguments.out, exit)?;
     }
     Ok(exit)
 }

@@ -99,7 +99,9 @@ pub(crate) async fn run(
         let report = assess::assess(&engine, &request, &events, cancel).await;
         drop(events);
         drop(showing.await);
-        let report = report.with_context(|| format!("{} could not be assessed", solution.path()))?;
+        let (report, teardown) =
+            report.with_context(|| format!("{} could not be assessed", solution.path()))?;
+        assess::ended(teardown).await;
         output::write(&report, None, &out, &[])?;
         let mut comparison = solution.bands.compare(&scorecard(&report));
         if solution.name == REFERENCE {
