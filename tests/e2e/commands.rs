@@ -40,7 +40,7 @@ const COMMANDS: [(&str, &str, &str, &str); 9] = [
         "eats-memory",
         "python3 -c 'x = bytearray(1 << 30)'",
         r#"{"isolate": true}"#,
-        "failed",
+        "failed: out_of_memory",
     ),
 ];
 
