@@ -6,9 +6,11 @@
 //! is held against the policy, and afterwards the machine is as before.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 use crate::house;
 use crate::witness::{self, Witness};
@@ -30,6 +32,22 @@ fn greeting() -> Basis<'static> {
 /// One with every kind of check, a database, and freedom to choose commands, which nobody but an attacker needs.
 fn attacked<'a>(exercise: &'a Path, track: &'a str) -> Basis<'a> {
     Basis { exercise, track }
+}
+
+/// The same under load and nothing else: what differs lies in `tests/attacks/loaded`.
+fn loaded() -> Basis<'static> {
+    static EXERCISE: OnceLock<TempDir> = OnceLock::new();
+    let dir = EXERCISE.get_or_init(|| {
+        let (dir, attacks) = (
+            tempfile::tempdir().unwrap(),
+            house::workspace().join("tests/attacks"),
+        );
+        for layer in ["exercise", "loaded"] {
+            house::overlay(&attacks.join(layer), dir.path()).unwrap();
+        }
+        dir
+    });
+    attacked(dir.path(), "python")
 }
 
 /// Assesses the submission and compares.
@@ -144,7 +162,7 @@ fn promised(exit: i32, report: &Value) -> Value {
         .collect();
     rules.sort();
     rules.dedup();
-    json!({
+    let mut promised = json!({
         "exit": exit,
         "total": report["score"]["total"],
         "range": report["score"]["range"],
@@ -152,7 +170,26 @@ fn promised(exit: i32, report: &Value) -> Value {
         "checks": checks,
         "tests not passed": not_passed,
         "rules broken": rules,
-    })
+    });
+    if let load @ Value::Object(_) = &report["load"] {
+        promised["under load"] = under_load(load);
+    }
+    promised
+}
+
+/// Which kinds of errors there were, and what the service no longer knew at the end.
+fn under_load(load: &Value) -> Value {
+    let errors = load["total"]["counts"]["errors"]
+        .as_object()
+        .into_iter()
+        .flatten();
+    let errors: Vec<&String> = errors.map(|(kind, _)| kind).collect();
+    let steps = load["verification"].as_array().into_iter().flatten();
+    let forgotten: Vec<&str> = steps
+        .filter(|step| step["failed"] != 0)
+        .map(|step| text(&step["name"]))
+        .collect();
+    json!({"errors": errors, "forgotten": forgotten})
 }
 
 fn text(value: &Value) -> &str {
@@ -184,6 +221,7 @@ submissions! { greeting() =>
     links_its_report: "links-its-report";
     skips_its_tests: "skips-its-tests";
     hides_from_linters: "hides-from-linters";
+    breaks_its_linters: "breaks-its-linters";
     overrides_commands: "overrides-commands";
     no_tests: "no-tests" without "tests/test_app.py";
     forges_everything: "forges-everything";
@@ -202,4 +240,11 @@ submissions! { attacked(&house::workspace().join("tests/attacks/exercise"), "pyt
 submissions! { attacked(&house::workspace().join("tests/attacks/exercise"), "node") =>
     honest_in_node: "honest-in-node";
     configures_node: "configures-node";
+}
+
+submissions! { loaded() =>
+    honest_under_load: "honest-under-load";
+    recognises_the_load: "recognises-the-load";
+    forgets_what_it_confirms: "forgets-what-it-confirms";
+    answers_errors_with_200: "answers-errors-with-200";
 }

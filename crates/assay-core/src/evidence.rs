@@ -107,6 +107,11 @@ impl CheckEvidence {
                 .bugs
                 .iter()
                 .any(|bug| bug.outcome != BugOutcome::Caught && !self.partial_stops.contains_key(&bug.id))
+            || matches!(self.kind, CheckKind::Style | CheckKind::Security)
+                && self
+                    .partial_stops
+                    .values()
+                    .any(|stop| stop.whose() == Whose::Candidate)
             || self.load.as_ref().is_some_and(|load| {
                 load.thresholds.iter().any(|threshold| !threshold.ok)
                     || load.verification.iter().any(|step| step.failed > 0)

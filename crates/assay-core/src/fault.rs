@@ -54,6 +54,8 @@ pub enum Stop {
     NotProbeable { detail: String },
     /// A database of ours came up, and did not come up again: candidate code had filled it.
     ServiceFilled { service: String, bytes: u64 },
+    /// An analysis tool of ours breaks on the candidate's source, each time, and not on what candidates start from.
+    BreaksTool { tool: String, detail: String },
     /// The hidden tests did not run to their end, or left no readable result.
     HiddenTestsBroken { detail: String },
     /// A file of the exercise is wrong.
@@ -95,7 +97,8 @@ impl Stop {
             | Self::PortTaken { .. }
             | Self::Overwhelmed { .. }
             | Self::NotProbeable { .. }
-            | Self::ServiceFilled { .. } => Whose::Candidate,
+            | Self::ServiceFilled { .. }
+            | Self::BreaksTool { .. } => Whose::Candidate,
             Self::HiddenTestsBroken { .. } | Self::BadExercise { .. } => Whose::Exercise,
             Self::ToolBroken { .. }
             | Self::ImageMissing { .. }
@@ -135,7 +138,8 @@ impl Stop {
             | Self::PortTaken { .. }
             | Self::Overwhelmed { .. }
             | Self::NotProbeable { .. }
-            | Self::ServiceFilled { .. } => false,
+            | Self::ServiceFilled { .. }
+            | Self::BreaksTool { .. } => false,
         }
     }
 
@@ -167,6 +171,7 @@ impl Stop {
             Self::Overwhelmed { .. } => "overwhelmed",
             Self::NotProbeable { .. } => "not_probeable",
             Self::ServiceFilled { .. } => "service_filled",
+            Self::BreaksTool { .. } => "breaks_tool",
             Self::HiddenTestsBroken { .. } => "hidden_tests_broken",
             Self::BadExercise { .. } => "bad_exercise",
             Self::ToolBroken { .. } => "tool_broken",
@@ -224,6 +229,9 @@ impl Stop {
                     "{service} did not come back: it had been filled with {} MiB.",
                     bytes >> 20
                 )
+            }
+            Self::BreaksTool { tool, detail } => {
+                format!("{tool} breaks on this source, and not on what it began with: {detail}.")
             }
             Self::HiddenTestsBroken { detail } => {
                 format!("The exercise's hidden tests could not be judged: {detail}.")

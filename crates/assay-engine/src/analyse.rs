@@ -9,7 +9,8 @@ use assay_core::exercise::{CategoryId, CheckKind};
 use assay_core::fault::Stop;
 use assay_core::toolchain::{Analysis, AnalysisFormat};
 use assay_formats::{Limits, facts, findings};
-use assay_sandbox::{Command, Container, Mount};
+use assay_sandbox::{Command, Container, Content, Mount, TreeEntry};
+use futures_util::stream;
 
 use crate::context::{self, Context, SRC};
 use crate::faults::Role;
@@ -104,13 +105,13 @@ async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis])
         };
         analyses.iter().map(same).collect()
     };
-    let container = match start(context, image).await {
+    let container = match start(context, image, Tree::Theirs).await {
         Ok(started) => started,
         Err(stop) => return failed(&stop),
     };
     let mut analysed = Vec::new();
     for analysis in analyses {
-        let result = run(context, &container, analysis).await;
+        let result = judge(context, image, &container, analysis).await;
         if let Err(stop) = &result {
             tracing::warn!(
                 tool = analysis.id,
@@ -129,21 +130,102 @@ async fn analyse_with(context: &Context<'_>, image: &str, analyses: &[Analysis])
     analysed
 }
 
-async fn start(context: &Context<'_>, image: &str) -> Result<Container, Stop> {
-    let trees = context.trees()?;
-    let mut spec = context::container_spec("analysis", context.image(image)?, context::tool_limits());
-    spec.mounts = vec![Mount::read_only(&trees.src, SRC)];
-    if image == SCAN_IMAGE {
-        let history = trees.history.iter();
-        spec.mounts
-            .extend(history.map(|history| Mount::read_only(history, HISTORY)));
+fn check_of(analysis: &Analysis) -> &'static str {
+    match kind_of(analysis.category) {
+        CheckKind::Security => "security",
+        _ => "style",
     }
-    spec.tmpfs = vec![context::out_tmpfs()];
-    let started = trees.volumes.trusted(spec).await;
-    started.map_err(|error| crate::faults::start(&error))
 }
 
-async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) -> Result<Found, Stop> {
+/// What a tool reads.
+#[derive(Debug, Clone, Copy)]
+enum Tree {
+    /// The candidate's source.
+    Theirs,
+    /// What candidates of the track start from.
+    Template,
+}
+
+/// What a tool found, or why it found nothing.
+///
+/// One that broke did so by chance, by our fault, or by what it read. Only the last makes it break again, and not on what the
+/// candidate was given: then it is the candidate's doing, so that nobody escapes a tool by breaking it.
+async fn judge(
+    context: &Context<'_>,
+    image: &str,
+    container: &Container,
+    analysis: &Analysis,
+) -> Result<Found, Stop> {
+    let mut result = run(context, container, analysis).await;
+    if let Err(Stop::ToolBroken { .. }) = result {
+        result = run_anew(context, image, Tree::Theirs, analysis).await;
+    }
+    if let Err(Stop::ToolBroken { tool, detail }) = &result
+        && run_anew(context, image, Tree::Template, analysis).await.is_ok()
+    {
+        result = Err(Stop::BreaksTool {
+            tool: tool.clone(),
+            detail: detail.clone(),
+        });
+    }
+    let (found, bytes) = result?;
+    context.keep(check_of(analysis), context::in_out(&analysis.output), bytes);
+    Ok(found)
+}
+
+/// Runs a tool in a container of its own.
+async fn run_anew(
+    context: &Context<'_>,
+    image: &str,
+    tree: Tree,
+    analysis: &Analysis,
+) -> Result<(Found, Vec<u8>), Stop> {
+    let container = start(context, image, tree).await?;
+    let result = run(context, &container, analysis).await;
+    container.discard();
+    result
+}
+
+async fn start(context: &Context<'_>, image: &str, tree: Tree) -> Result<Container, Stop> {
+    let trees = context.trees()?;
+    let mut spec = context::container_spec("analysis", context.image(image)?, context::tool_limits());
+    spec.tmpfs = vec![context::out_tmpfs()];
+    let history = trees.history.as_ref().filter(|_| image == SCAN_IMAGE);
+    match tree {
+        Tree::Theirs => {
+            let history = history.map(|history| Mount::read_only(history, HISTORY));
+            spec.mounts = std::iter::once(Mount::read_only(&trees.src, SRC))
+                .chain(history)
+                .collect();
+        }
+        Tree::Template => {
+            let places = std::iter::once(SRC).chain(history.map(|_| HISTORY));
+            spec.tmpfs.extend(places.map(context::source_tmpfs));
+        }
+    }
+    let started = trees.volumes.trusted(spec).await;
+    let container = started.map_err(|error| crate::faults::start(&error))?;
+    if let Tree::Template = tree {
+        let template = context.folder.templates.get(context.track).into_iter().flatten();
+        let entries = template.map(|(path, bytes)| TreeEntry {
+            path: path.clone(),
+            content: Content::File {
+                bytes: bytes.clone(),
+                executable: false,
+            },
+        });
+        let written = container.write_tree(SRC, stream::iter(entries)).await;
+        written.map_err(|error| Role::Trusted("analysis").ask(&error))?;
+    }
+    Ok(container)
+}
+
+/// Runs a tool. Gives what it found and the report that this rests on.
+async fn run(
+    context: &Context<'_>,
+    container: &Container,
+    analysis: &Analysis,
+) -> Result<(Found, Vec<u8>), Stop> {
     let role = Role::Trusted(&analysis.id);
     let began = Instant::now();
     let command = Command::shell(&analysis.command)
@@ -165,12 +247,7 @@ async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) 
         let said = said.lines().last().unwrap_or_default();
         return Err(broken(format!("it ended with exit code {code}: {said}")));
     }
-    let check = if kind_of(analysis.category) == CheckKind::Security {
-        "security"
-    } else {
-        "style"
-    };
-    let bytes = context.report(container, role, check, &analysis.output).await?;
+    let bytes = context::read_report(container, role, &analysis.output).await?;
     tracing::debug!(
         tool = analysis.id,
         ms = crate::service::millis(began.elapsed()),
@@ -182,10 +259,10 @@ async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) 
         let read = facts::read(&bytes, &Limits::default()).map_err(|error| broken(error.to_string()))?;
         found.facts = read.value;
         found.notes = read.problems;
-        return Ok(found);
+        return Ok((found, bytes));
     }
     let source = findings::Source {
-        check,
+        check: check_of(analysis),
         tool: &analysis.id,
         category: analysis.category,
         rules: &analysis.rules,
@@ -200,5 +277,5 @@ async fn run(context: &Context<'_>, container: &Container, analysis: &Analysis) 
         .into_iter()
         .filter_map(|finding| context.source.own_finding(finding))
         .collect();
-    Ok(found)
+    Ok((found, bytes))
 }

@@ -172,14 +172,21 @@ impl Context<'_> {
         check: &str,
         path: &str,
     ) -> Result<Vec<u8>, Stop> {
-        let relative = path.strip_prefix("/out/").unwrap_or(path);
-        let bytes = container
-            .read_file(OUT, relative, MAX_REPORT_BYTES)
-            .await
-            .map_err(|error| role.report(path, &error))?;
-        self.keep(check, relative, bytes.clone());
+        let bytes = read_report(container, role, path).await?;
+        self.keep(check, in_out(path), bytes.clone());
         Ok(bytes)
     }
+}
+
+/// Reads a report out of a container.
+pub(crate) async fn read_report(container: &Container, role: Role<'_>, path: &str) -> Result<Vec<u8>, Stop> {
+    let read = container.read_file(OUT, in_out(path), MAX_REPORT_BYTES).await;
+    read.map_err(|error| role.report(path, &error))
+}
+
+/// The path of a report below [`OUT`].
+pub(crate) fn in_out(path: &str) -> &str {
+    path.strip_prefix("/out/").unwrap_or(path)
 }
 
 /// A container's description, with what is the same for all.
@@ -223,6 +230,16 @@ pub(crate) fn out_tmpfs() -> Tmpfs {
         path: OUT.into(),
         bytes: 64 << 20,
         inodes: 1024,
+        exec: false,
+    }
+}
+
+/// A place for a source that is not the candidate's.
+pub(crate) fn source_tmpfs(path: &str) -> Tmpfs {
+    Tmpfs {
+        path: path.to_owned(),
+        bytes: 32 << 20,
+        inodes: 4096,
         exec: false,
     }
 }

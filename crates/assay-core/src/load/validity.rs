@@ -17,8 +17,16 @@ const HOST_OTHERS_PERCENT: u64 = 25;
 const STOLEN_PERCENT: u64 = 5;
 /// By how much the reference's latency may change from window to window, in percent.
 const DRIFT_PERCENT: u64 = 50;
-/// More refused connections than one in so many arrivals, and the service is gone.
-const GONE_FROM: u64 = 20;
+/// More arrivals than one in so many that failed as they do on no host, however busy it is, and it is the service.
+const BEYOND_DOUBT_FROM: u64 = 20;
+/// A host that is busy makes answers late. It refuses no connection and makes no answer wrong.
+const BEYOND_DOUBT: [ErrorKind; 5] = [
+    ErrorKind::Refused,
+    ErrorKind::Protocol,
+    ErrorKind::Status,
+    ErrorKind::Body,
+    ErrorKind::Check,
+];
 
 /// What the host did while a service was measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,14 +78,15 @@ impl HostUse {
 ///
 /// A disturbance only ever makes latencies longer. So when every threshold on a duration held in spite of it, the
 /// measurement stands; when one did not, nobody knows whose fault that is. With two exceptions: no host is so busy that it
-/// refuses connections, so a service that is gone is gone. And when the reference solution, measured in turns with the
+/// refuses connections or falsifies answers, so a service that is gone is gone, and one that only looks busy is found out. And when the reference solution, measured in turns with the
 /// service, stood still and held the same thresholds, then the host was quiet enough for them.
 pub fn doubts(load: &LoadSummary) -> Vec<String> {
     let durations: Vec<(Threshold, bool)> = on_durations(&load.thresholds).collect();
     let held = !durations.is_empty() && durations.iter().all(|(_, ok)| *ok);
     let counts = &load.total.counts;
-    let refused = counts.errors.get(&ErrorKind::Refused).copied().unwrap_or(0);
-    if held || refused.saturating_mul(GONE_FROM) > counts.scheduled {
+    let errors = BEYOND_DOUBT.iter().filter_map(|kind| counts.errors.get(kind));
+    let errors = errors.fold(0_u64, |sum, n| sum.saturating_add(*n));
+    if held || errors.saturating_mul(BEYOND_DOUBT_FROM) > counts.scheduled {
         return Vec::new();
     }
     let tightest_ms = durations
@@ -334,12 +343,22 @@ mod tests {
     }
 
     #[test]
-    fn refusals_count_from_one_in_twenty_on() {
-        for (refused, doubtful) in [(0, true), (50, true), (51, false), (1_000, false)] {
+    fn what_no_host_does_counts_from_one_in_twenty_on() {
+        use ErrorKind::{Check, Refused, ServerError, Timeout};
+        let cases: [(&[(ErrorKind, u64)], bool); 7] = [
+            (&[], true),
+            (&[(Refused, 50)], true),
+            (&[(Refused, 51)], false),
+            (&[(Refused, 1_000)], false),
+            (&[(Check, 51)], false),
+            (&[(Refused, 25), (Check, 26)], false),
+            (&[(Timeout, 500), (ServerError, 500)], true),
+        ];
+        for (errors, doubtful) in cases {
             let mut load = missed();
             busy(&mut load);
-            load.total.counts.errors.insert(ErrorKind::Refused, refused);
-            assert_eq!(!doubts(&load).is_empty(), doubtful, "{refused}");
+            load.total.counts.errors.extend(errors.iter().copied());
+            assert_eq!(!doubts(&load).is_empty(), doubtful, "{errors:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::evidence::{CheckEvidence, Level, TestCase, TestStatus};
 use crate::exercise::{
     CoverageKind, CoverageRule, ErrorsRule, FindingsRule, LatencyRule, RatioRule, TestsRule,
 };
-use crate::load::{LoadSummary, milliseconds};
+use crate::load::{LoadSummary, Outcome, Verification, milliseconds};
 use crate::rigour::BugOutcome;
 
 pub(super) fn tests(rule: &TestsRule, check: &CheckEvidence) -> Verdict {
@@ -144,9 +144,7 @@ pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
         return Verdict::NotScored(format!("The load plan sent nothing to `{name}`."));
     };
     // A request that failed was never answered well: with more of them than lie beyond the percentile, there is none.
-    let failed_percent = outcome.map_or(0.0, |outcome| {
-        100.0 * outcome.counts.failed() as f64 / outcome.counts.scheduled.max(1) as f64
-    });
+    let failed_percent = outcome.map_or(0.0, failed_percent);
     if failed_percent > 100.0 - f64::from(rule.percentile) {
         let reason = format!(
             "{failed_percent:.0} % of {name} failed, so there is no p{} of good answers.",
@@ -194,22 +192,62 @@ pub(super) fn latency(rule: &LatencyRule, check: &CheckEvidence) -> Verdict {
     if rule.relative.is_some() && ratio.is_none() {
         reason = format!("{reason} It counts alone, as there is no reference measurement.");
     }
-    Verdict::Share(share, reason)
+    kept(load, share, reason)
 }
 
 pub(super) fn errors(rule: &ErrorsRule, check: &CheckEvidence) -> Verdict {
-    let counts = match measured(check) {
-        Ok(load) => &load.total.counts,
+    let load = match measured(check) {
+        Ok(load) => load,
         Err(verdict) => return verdict,
     };
-    let percent = 100.0 * counts.failed() as f64 / counts.scheduled.max(1) as f64;
+    let Outcome { counts, checks, .. } = &load.total;
+    let percent = failed_percent(&load.total);
     let share = (rule.zero_at - percent) / (rule.zero_at - rule.full_at).max(f64::EPSILON);
+    let looked_at = checks.passed + checks.failed;
+    let sampled = match checks.failed {
+        0 => String::new(),
+        n => format!(
+            "; {n} of the {looked_at} answers looked at in full {} wrong, which counts for all",
+            if n == 1 { "was" } else { "were" }
+        ),
+    };
     let reason = format!(
-        "{} of {} requests failed ({percent:.2} %).",
+        "{} of {} requests failed{sampled} ({percent:.2} %).",
         counts.failed(),
         counts.scheduled
     );
-    Verdict::Share(share, reason)
+    kept(load, share, reason)
+}
+
+/// How many of the requests failed, in percent. Of the answers that were not looked at in full, as many are taken to be wrong
+/// as of those that were.
+fn failed_percent(Outcome { counts, checks, .. }: &Outcome) -> f64 {
+    let looked_at = (checks.passed + checks.failed).max(1) as f64;
+    let wrong = (counts.ok + checks.failed) as f64 * checks.failed as f64 / looked_at;
+    let others = counts.failed().saturating_sub(checks.failed) as f64;
+    100.0 * (others + wrong) / counts.scheduled.max(1) as f64
+}
+
+/// Points only for the users who found at the end what the service had confirmed to them: an answer that was fast because
+/// nothing was done is no good answer.
+fn kept(load: &LoadSummary, share: f64, reason: String) -> Verdict {
+    let lost = |step: &Verification| {
+        f64::from(step.failed) / f64::from(step.passed.saturating_add(step.failed).max(1))
+    };
+    let worst = load
+        .verification
+        .iter()
+        .max_by(|a, b| lost(a).total_cmp(&lost(b)));
+    let Some(step) = worst.filter(|step| step.failed > 0) else {
+        return Verdict::Share(share, reason);
+    };
+    let reason = format!(
+        "{reason} It counts for {} of {} users only: for the others, this did not hold after the load: {}.",
+        step.passed,
+        step.passed.saturating_add(step.failed),
+        step.name
+    );
+    Verdict::Share(share.clamp(0.0, 1.0) * (1.0 - lost(step)), reason)
 }
 
 pub(super) fn bugs(check: &CheckEvidence) -> Verdict {

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 use crate::evidence::{Coverage, FileCoverage, Finding, Level, TestCase, TestStatus};
 use crate::exercise::{CheckKind, LatencyRule, Visibility};
-use crate::load::{Counts, ErrorKind, Estimate, Latency, LoadSummary, Outcome, Ratio};
+use crate::load::{Counts, ErrorKind, Estimate, Latency, LoadSummary, Outcome, Ratio, Verification};
 use crate::rigour::{Bug, BugOutcome};
 use crate::yaml;
 
@@ -217,6 +217,49 @@ fn requests_that_fail_are_not_fast() {
         text.contains("p95 - of 15: Not scored. The measurement is not valid: the generator was starved."),
         "{text}"
     );
+}
+
+#[test]
+fn answers_that_are_wrong_are_no_answers() {
+    let with = |change: fn(&mut LoadSummary)| {
+        let text = check(|evidence| {
+            let mut load = load(1_000, 0);
+            change(&mut load);
+            evidence.checks[4].load = Some(load);
+        });
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("p95 ") || line.contains("errors "));
+        lines.map(str::trim).collect::<Vec<_>>().join("\n")
+    };
+    // One in ten was looked at, and one of those was wrong.
+    let sampled = with(|load| {
+        load.total.checks.passed = 9;
+        load.total.checks.failed = 1;
+        load.total.counts.ok = 99;
+        load.total.counts.errors = BTreeMap::from([(ErrorKind::Check, 1)]);
+        load.endpoints = BTreeMap::from([("all".to_owned(), load.total.clone())]);
+        load.scenarios = load.endpoints.clone();
+    });
+    assert_snapshot!(sampled, @"
+    p95 0 of 15: 10 % of all requests failed, so there is no p95 of good answers.
+    errors 0 of 5: 1 of 100 requests failed; 1 of the 10 answers looked at in full was wrong, which counts for all (10.00 %).
+    ");
+    // All answers were good, but some of it was never done.
+    let forgotten = with(|load| {
+        load.verification = [(4, 0, "held"), (3, 1, "every task is there")]
+            .map(|(passed, failed, name)| Verification {
+                name: name.into(),
+                passed,
+                failed,
+                examples: Vec::new(),
+            })
+            .to_vec();
+    });
+    assert_snapshot!(forgotten, @"
+    p95 11.25 of 15: p95 of all requests is 1.0 ms (60ms earns 90 %, 200ms earns 50 %). It counts for 3 of 4 users only: for the others, this did not hold after the load: every task is there.
+    errors 3.75 of 5: 0 of 100 requests failed (0.00 %). It counts for 3 of 4 users only: for the others, this did not hold after the load: every task is there.
+    ");
 }
 
 #[test]
