@@ -3,7 +3,7 @@
 //!
 //! A submission is an exercise's reference solution with `tests/attacks/<name>/tree` laid over it. Its report is cut down to what
 //! is promised and compared with `report.json` beside the tree; a new one lies in `report.json.actual`. Every container of the run
-//! is held against the policy, and afterwards the machine is as before.
+//! is held against the policy, and afterwards the machine is as before: an honest twin on the same exercise gets full marks at once.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -19,6 +19,8 @@ use crate::witness::{self, Witness};
 struct Basis<'a> {
     exercise: &'a Path,
     track: &'a str,
+    /// Whether the twin is asked all that the exercise asks, instead of the little that `tests/attacks/twin.yaml` does.
+    whole_twin: bool,
 }
 
 /// The small exercise that `assay exercise new` makes.
@@ -26,12 +28,17 @@ fn greeting() -> Basis<'static> {
     Basis {
         exercise: house::greeting(),
         track: "python",
+        whole_twin: false,
     }
 }
 
 /// One with every kind of check, a database, and freedom to choose commands, which nobody but an attacker needs.
 fn attacked<'a>(exercise: &'a Path, track: &'a str) -> Basis<'a> {
-    Basis { exercise, track }
+    Basis {
+        exercise,
+        track,
+        whole_twin: false,
+    }
 }
 
 /// The same under load and nothing else: what differs lies in `tests/attacks/loaded`.
@@ -47,7 +54,10 @@ fn loaded() -> Basis<'static> {
         }
         dir
     });
-    attacked(dir.path(), "python")
+    Basis {
+        whole_twin: true,
+        ..attacked(dir.path(), "python")
+    }
 }
 
 /// Assesses the submission and compares.
@@ -87,10 +97,41 @@ fn check(name: &str, basis: &Basis<'_>, remove: &[&str]) {
             golden.display()
         );
     }
+    if folder.join("tree").is_dir() {
+        assess_twin(name, basis);
+    }
+}
+
+/// An honest submission on the same exercise gets full marks, right after an attack.
+#[track_caller]
+fn assess_twin(after: &str, basis: &Basis<'_>) {
+    let (dir, repository) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let exercise = if basis.whole_twin {
+        basis.exercise
+    } else {
+        house::overlay(basis.exercise, dir.path()).unwrap();
+        let file = dir.path().join("exercise.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (head, _) = text.split_once("\nchecks:\n").unwrap();
+        let asked = house::workspace().join("tests/attacks/twin.yaml");
+        let asked = std::fs::read_to_string(asked).unwrap();
+        std::fs::write(&file, format!("{head}\n{asked}")).unwrap();
+        dir.path()
+    };
+    make(Path::new("/nowhere"), basis, repository.path(), &[]).unwrap();
+    let mut command = house::assay();
+    command.args(["run", "--track", basis.track]);
+    let assessed = house::assessed(command, exercise, &repository.path().to_string_lossy()).unwrap();
+    let report = assessed.report.unwrap_or_default();
+    assert_eq!(
+        report["score"]["total"], 100.0,
+        "an honest twin after {after}:\n{}\n{report:#}",
+        assessed.said
+    );
 }
 
 fn make(folder: &Path, basis: &Basis<'_>, repository: &Path, remove: &[&str]) -> Result<()> {
-    let Basis { exercise, track } = basis;
+    let Basis { exercise, track, .. } = basis;
     house::overlay(&exercise.join("templates").join(track), repository)?;
     house::git(repository, &["init", "-q"])?;
     house::git(repository, &["add", "-A"])?;

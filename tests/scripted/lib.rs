@@ -237,6 +237,7 @@ fn submission(task: &Task) -> Submission {
         repository: "scripted".into(),
         reference: task.run.reference.clone(),
         commit: task.run.commit.clone(),
+        tree: String::new(),
         track: task.assignment.track.clone(),
         subject: "A commit".into(),
         author: "Sam".into(),

@@ -1,11 +1,11 @@
 //! Results that nobody changes unseen: each scorecard has a signed [`Manifest`] of all that it rests on.
 //!
-//! It is an in-toto statement about the bytes of `report.json`, in an [`envelope`], and names the manifest before it of the same
-//! assignment, so that the scorecards of an assignment are a [`chain`].
+//! So has each run that ended without one, so that none of an assignment's runs can be dropped unnoticed. It is an in-toto statement about the bytes of `report.json` (of a run without a report, about the run's id), in an [`envelope`],
+//! and names the manifest before it of the same assignment, so that all of an assignment's are a [`chain`].
 //!
 //! What is signed is what is stored: nothing is ever written anew to be verified. A manifest holds ids, digests and points and
-//! nothing that tells of a person, so that it stays when the candidate is erased and the chain stays whole. The commit's id is
-//! public where its repository is, so the manifest holds it only as a digest together with the run's id, see [`bound`].
+//! nothing that tells of a person, so that it stays when the candidate is erased and the chain stays whole. The ids of the commit and
+//! its tree are public where its repository is, so the manifest holds them only as digests together with the run's id, see [`bound`].
 //!
 //! Keys are a parameter: see [`Signer`] and [`PublicKey`].
 
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::queue::Outcome;
 use crate::report::Report;
 use crate::scoring::Score;
 
@@ -28,8 +29,10 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The kind of the predicate: a [`Manifest`], and its version.
 pub const PREDICATE_TYPE: &str = "urn:assay:scorecard-manifest:v1";
-/// What a statement is about.
+/// What a statement about a scorecard is about.
 pub const SUBJECT: &str = "report.json";
+/// What a statement about a run without a scorecard is about.
+pub const RUN_SUBJECT: &str = "run";
 
 /// What a scorecard rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,8 +46,11 @@ pub struct Manifest {
     pub previous: Option<String>,
     /// Id of the run.
     pub run: String,
-    /// Version of the scorecard within the run, from 1; a re-score adds one.
+    /// Version of the scorecard within the run, from 1; a re-score adds one. 0: the run ended without one.
     pub scorecard: u32,
+    /// How a run ended that has no scorecard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// When the submission reached us, milliseconds since 1970, by our clock.
     pub received_at_ms: i64,
     /// When it was signed, milliseconds since 1970, by our clock.
@@ -59,12 +65,16 @@ pub struct Manifest {
     pub scoring_digest: String,
     /// The commit, [`bound`] to the run. The report has its id.
     pub commit: String,
+    /// The commit's tree, [`bound`] to the run. The report has its id. None: the commit was never read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
     /// Ids of the images that were used, by name.
     pub images: BTreeMap<String, String>,
     /// Digests of all evidence.
     pub evidence: BTreeSet<String>,
-    /// The points.
-    pub score: Score,
+    /// The points. None: there is no scorecard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
 }
 
 /// What the report does not say of itself.
@@ -84,6 +94,27 @@ pub struct Basis {
     pub scoring_digest: String,
     /// [`Manifest::evidence`].
     pub evidence: BTreeSet<String>,
+}
+
+/// A run that ended without a scorecard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// [`Manifest::chain`].
+    pub chain: String,
+    /// [`Manifest::run`].
+    pub run: String,
+    /// [`Manifest::outcome`].
+    pub outcome: Outcome,
+    /// The commit's id.
+    pub commit: String,
+    /// [`Manifest::exercise`].
+    pub exercise: String,
+    /// [`Manifest::program`].
+    pub program: String,
+    /// [`Manifest::received_at_ms`].
+    pub received_at_ms: i64,
+    /// [`Manifest::signed_at_ms`].
+    pub signed_at_ms: i64,
 }
 
 impl Manifest {
@@ -107,10 +138,45 @@ impl Manifest {
             exercise_digest: report.exercise.digest.clone(),
             scoring_digest: basis.scoring_digest,
             commit: bound(&basis.run, &report.submission.commit),
+            tree: Some(bound(&basis.run, &report.submission.tree))
+                .filter(|_| !report.submission.tree.is_empty()),
+            outcome: None,
             run: basis.run,
             images: images.collect(),
             evidence: basis.evidence,
-            score: report.score.clone(),
+            score: Some(report.score.clone()),
+        }
+    }
+
+    /// The manifest of a run that ended without a scorecard, after the last link of a chain.
+    pub fn of_ending(ending: Ending, last: Option<(u64, String)>) -> Self {
+        let (last, previous) = last.unzip();
+        Self {
+            chain: ending.chain,
+            link: last.map_or(1, |last| last.saturating_add(1)),
+            previous,
+            scorecard: 0,
+            outcome: Some(ending.outcome),
+            received_at_ms: ending.received_at_ms,
+            signed_at_ms: ending.signed_at_ms,
+            program: ending.program,
+            exercise: ending.exercise,
+            exercise_digest: String::new(),
+            scoring_digest: String::new(),
+            commit: bound(&ending.run, &ending.commit),
+            tree: None,
+            run: ending.run,
+            images: BTreeMap::new(),
+            evidence: BTreeSet::new(),
+            score: None,
+        }
+    }
+
+    /// What the manifest is about, with its digest: `report` is that of a scorecard's report.
+    fn subject(&self, report: Option<&str>) -> (&'static str, String) {
+        match report {
+            Some(report) => (SUBJECT, report.to_owned()),
+            None => (RUN_SUBJECT, digest(self.run.as_bytes())),
         }
     }
 }
@@ -153,8 +219,8 @@ struct Subject {
 pub struct Link {
     /// What it says.
     pub manifest: Manifest,
-    /// Digest of the report that it is about.
-    pub report: String,
+    /// Digest of the report that it is about. None: it is about a run that ended without one.
+    pub report: Option<String>,
     /// Digest of the payload, by which the next link names it.
     pub digest: String,
     /// Id of the key that signed it.
@@ -181,6 +247,9 @@ pub enum Refusal {
         /// What it should be.
         signed: String,
     },
+    /// What was signed is that there is no report.
+    #[error("the attestation is about a run that ended without a report")]
+    NoReport,
     /// Evidence is not there.
     #[error("{0} was signed as evidence and is not there, or was changed")]
     Evidence(String),
@@ -209,17 +278,18 @@ pub enum Refusal {
 }
 
 impl Link {
-    /// Signs a manifest about a report with this digest. Answers the envelope.
+    /// Signs a manifest about a report with this digest; without one, about a run that has none. Answers the envelope.
     ///
     /// # Errors
     ///
     /// When the manifest cannot be written as JSON.
-    pub fn sign(manifest: &Manifest, report: &str, key: &dyn Signer) -> Result<String, Refusal> {
-        let hex = report.strip_prefix("sha256:").unwrap_or(report);
+    pub fn sign(manifest: &Manifest, report: Option<&str>, key: &dyn Signer) -> Result<String, Refusal> {
+        let (name, digest) = manifest.subject(report);
+        let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
         let statement = Statement {
             kind: STATEMENT_TYPE.to_owned(),
             subject: [Subject {
-                name: SUBJECT.to_owned(),
+                name: name.to_owned(),
                 digest: BTreeMap::from([("sha256".to_owned(), hex.to_owned())]),
             }],
             predicate_type: PREDICATE_TYPE.to_owned(),
@@ -242,12 +312,18 @@ impl Link {
             serde_json::from_slice(&opened.payload).map_err(|error| malformed(error.to_string()))?;
         let [subject] = &statement.subject;
         let hex = subject.digest.get("sha256").filter(|_| subject.digest.len() == 1);
+        let about = hex.map(|hex| format!("sha256:{hex}"));
+        let is_scored = statement.predicate.score.is_some();
+        let (name, expected) = statement
+            .predicate
+            .subject(about.as_deref().filter(|_| is_scored));
         let is_ours = statement.kind == STATEMENT_TYPE
             && statement.predicate_type == PREDICATE_TYPE
-            && subject.name == SUBJECT;
-        match hex {
-            Some(hex) if is_ours => Ok(Self {
-                report: format!("sha256:{hex}"),
+            && subject.name == name
+            && about.as_ref() == Some(&expected);
+        match about {
+            Some(about) if is_ours => Ok(Self {
+                report: Some(about).filter(|_| is_scored),
                 manifest: statement.predicate,
                 digest: digest(&opened.payload),
                 key: opened.key,
@@ -266,13 +342,14 @@ impl Link {
     /// When they are not.
     pub fn fits(&self, report: &[u8]) -> Result<(), Refusal> {
         let found = digest(report);
-        if found == self.report {
-            return Ok(());
+        match &self.report {
+            Some(signed) if *signed == found => Ok(()),
+            Some(signed) => Err(Refusal::Report {
+                found,
+                signed: signed.clone(),
+            }),
+            None => Err(Refusal::NoReport),
         }
-        Err(Refusal::Report {
-            found,
-            signed: self.report.clone(),
-        })
     }
 
     /// Whether all evidence that was signed is there.

@@ -73,6 +73,9 @@ pub struct Submission {
     pub reference: String,
     /// The commit.
     pub commit: String,
+    /// Its tree: two commits with the same one have the same files. Empty in reports from before it was kept.
+    #[serde(default)]
+    pub tree: String,
     /// The track.
     pub track: String,
     /// First line of the commit's message.

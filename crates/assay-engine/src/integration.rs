@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::{self, Built, Context, OUT};
 use crate::faults::{self, Role};
 use crate::folder::TESTS_IMAGE;
-use crate::service::{Cores, Running};
+use crate::service::{Backing, Cores, Running};
 
 const TESTS: &str = "/tests";
 const CONTROL: &str = "/tmp/assay-control.sock";
@@ -29,7 +29,12 @@ pub(crate) async fn integration(context: &Context<'_>, built: &Built) -> CheckEv
         return CheckEvidence::new("integration", CheckKind::Integration, Default::default());
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
-    if let Err(stop) = context::within(check, run(context, check, built, &mut evidence)).await {
+    context.events.doing(&check.id, "starting the service");
+    let ran = async {
+        let backing = Running::services_only(context, &Cores::default()).await?;
+        context::within(check, run(context, check, built, backing, &mut evidence)).await
+    };
+    if let Err(stop) = ran.await {
         evidence.stop = Some(stop);
     }
     evidence
@@ -39,10 +44,10 @@ async fn run(
     context: &Context<'_>,
     check: &Check,
     built: &Built,
+    backing: Backing,
     evidence: &mut CheckEvidence,
 ) -> Result<(), Stop> {
-    context.events.doing(&check.id, "starting the service");
-    let mut running = Running::start(context, CheckKind::Integration, built, &Cores::default()).await?;
+    let mut running = Running::start_beside(context, backing, CheckKind::Integration, built).await?;
     let tests = tests_container(context, &running).await?;
     let expected = collect(&tests).await?;
     context

@@ -510,6 +510,7 @@ fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assess
         repository: job.repository.to_owned(),
         reference: job.reference.unwrap_or("HEAD").to_owned(),
         commit: String::new(),
+        tree: String::new(),
         track: job.track.to_owned(),
         subject: String::new(),
         author: String::new(),

@@ -15,7 +15,7 @@ use crate::audit;
 use crate::context::{self, Built, Context};
 use crate::faults::{self, Role};
 use crate::folder::DRIVE_IMAGE;
-use crate::service::{Cores, Running};
+use crate::service::{Backing, Cores, Running};
 
 /// Name of the prober in findings and scoring rules.
 const PROBE: &str = "probe";
@@ -36,7 +36,11 @@ pub(crate) async fn security(
     let auditing = audit::audit(context, &check.id);
     let probing = async {
         match built {
-            Ok(built) => context::within(check, probe(context, check, built, &mut evidence)).await,
+            Ok(built) => {
+                context.events.doing(&check.id, "starting the service");
+                let backing = Running::services_only(context, &Cores::default()).await?;
+                context::within(check, probe(context, check, built, backing, &mut evidence)).await
+            }
             Err(stop) => Err(stop.clone()),
         }
     };
@@ -61,6 +65,7 @@ async fn probe(
     context: &Context<'_>,
     check: &Check,
     built: &Built,
+    backing: Backing,
     evidence: &mut CheckEvidence,
 ) -> Result<(), Stop> {
     let plan = context.folder.security.clone();
@@ -71,8 +76,7 @@ async fn probe(
     let contract = contract.ok_or_else(|| Stop::BadExercise {
         detail: "there is no openapi.yaml".into(),
     })?;
-    context.events.doing(&check.id, "starting the service");
-    let running = Running::start(context, CheckKind::Security, built, &Cores::default()).await?;
+    let running = Running::start_beside(context, backing, CheckKind::Security, built).await?;
     let spec = context::container_spec(PROBE, context.image(DRIVE_IMAGE)?, context::tool_limits());
     let prober = context.container(&running.pod, spec).await?;
 

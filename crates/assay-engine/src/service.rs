@@ -108,6 +108,20 @@ impl<'a> Running<'a> {
         Self::start_program(context, Program::candidate(context, kind, built)?, cores).await
     }
 
+    /// Starts the candidate's service beside databases that are ready, and waits until it is ready, too.
+    ///
+    /// # Errors
+    /// As when everything is started.
+    pub(crate) async fn start_beside(
+        context: &'a Context<'a>,
+        backing: Backing,
+        kind: CheckKind,
+        built: &Built,
+    ) -> Result<Self, Stop> {
+        let program = Program::candidate(context, kind, built)?;
+        Self::start_program_beside(context, backing, program, &Cores::default()).await
+    }
+
     /// The same with another program.
     ///
     /// # Errors
@@ -117,8 +131,17 @@ impl<'a> Running<'a> {
         program: Program<'_>,
         cores: &Cores,
     ) -> Result<Self, Stop> {
+        let backing = Self::services_only(context, cores).await?;
+        Self::start_program_beside(context, backing, program, cores).await
+    }
+
+    async fn start_program_beside(
+        context: &'a Context<'a>,
+        Backing { pod, services }: Backing,
+        program: Program<'_>,
+        cores: &Cores,
+    ) -> Result<Self, Stop> {
         let memory_bytes = program.limits.memory.0;
-        let Backing { pod, services } = Self::services_only(context, cores).await?;
         if let Some(password) = &program.password {
             lock(context, &services, password).await?;
         }
@@ -137,7 +160,8 @@ impl<'a> Running<'a> {
         Ok(running)
     }
 
-    /// A pod with the databases, for code that brings no service with it.
+    /// A pod with the databases, for code that brings no service with it; or before the check's time begins, which is the
+    /// candidate's alone.
     pub(crate) async fn services_only(context: &Context<'_>, cores: &Cores) -> Result<Backing, Stop> {
         let pod = context.pod().await?;
         let mut services = BTreeMap::new();

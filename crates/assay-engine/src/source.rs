@@ -30,6 +30,7 @@ const TEXT_BYTES: u64 = 1 << 20;
 pub(crate) struct Source {
     repository: PathBuf,
     commit: ObjectId,
+    tree_id: ObjectId,
     tree: Tree,
     history: History,
     diff: TemplateDiff,
@@ -60,6 +61,7 @@ impl Source {
                 detail: "the commit has no file".into(),
             });
         }
+        let tree_id = opened.tree_id(commit).map_err(|error| read_stop(&error))?;
         let history = opened
             .history(commit, HistoryLimits::STANDARD)
             .map_err(|error| read_stop(&error))?;
@@ -82,6 +84,7 @@ impl Source {
         Ok(Self {
             repository: repository.to_owned(),
             commit,
+            tree_id,
             tree,
             history,
             diff,
@@ -103,6 +106,7 @@ impl Source {
             repository: repository.to_owned(),
             reference: reference.to_owned(),
             commit: self.commit.to_string(),
+            tree: self.tree_id.to_string(),
             track: track.to_owned(),
             subject: newest.map(|commit| commit.subject.clone()).unwrap_or_default(),
             author: newest.map(|commit| commit.author.clone()).unwrap_or_default(),

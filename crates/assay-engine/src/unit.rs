@@ -11,7 +11,7 @@ use assay_sandbox::{Command, Container};
 
 use crate::context::{self, Built, Context, WORK};
 use crate::faults::Role;
-use crate::service::{Cores, Running};
+use crate::service::{Backing, Cores, Running};
 
 /// Where the built tree lies while it is copied.
 const BUILT: &str = "/built";
@@ -28,7 +28,15 @@ pub(crate) async fn unit(context: &Context<'_>, built: &Built) -> CheckEvidence 
         .as_duration()
         .saturating_sub(Duration::from_secs(10))
         .max(Duration::from_secs(1));
-    if let Err(stop) = context::within(check, run(context, built, deadline, &mut evidence)).await {
+    let ran = async {
+        // Without databases there is nobody to share a network with.
+        let backing = match context.folder.services.as_slice() {
+            [] => None,
+            _ => Some(Running::services_only(context, &Cores::default()).await?),
+        };
+        context::within(check, run(context, built, backing, deadline, &mut evidence)).await
+    };
+    if let Err(stop) = ran.await {
         evidence.stop = Some(stop);
     }
     evidence
@@ -37,6 +45,7 @@ pub(crate) async fn unit(context: &Context<'_>, built: &Built) -> CheckEvidence 
 async fn run(
     context: &Context<'_>,
     built: &Built,
+    backing: Option<Backing>,
     deadline: Duration,
     evidence: &mut CheckEvidence,
 ) -> Result<(), Stop> {
@@ -45,11 +54,6 @@ async fn run(
     let test = test.ok_or_else(|| Stop::BadExercise {
         detail: "the toolchain has no test command".into(),
     })?;
-    // Without databases there is nobody to share a network with.
-    let backing = match context.folder.services.as_slice() {
-        [] => None,
-        _ => Some(Running::services_only(context, &Cores::default()).await?),
-    };
     let limits = context.limits(CheckKind::Unit);
     let role = Role::Candidate {
         memory_bytes: limits.memory.0,

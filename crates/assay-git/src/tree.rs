@@ -154,6 +154,15 @@ impl From<git2::Error> for TreeError {
 }
 
 impl Repository {
+    /// The id of a commit's tree.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn tree_id(&self, commit: ObjectId) -> Result<ObjectId, ReadError> {
+        let odb = self.inner.odb()?;
+        Ok(ObjectId(self.commit(&odb, commit.0)?.tree_id()))
+    }
+
     /// Lists the files of a commit. Reads directories, and files only where they could be LFS pointers.
     ///
     /// # Errors

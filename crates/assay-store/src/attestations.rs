@@ -1,23 +1,27 @@
-//! Signed manifests of scorecards: one chain for each assignment, beside the scorecards and in the same transactions.
+//! Signed manifests of scorecards, and of runs that ended without one: one chain for each assignment, beside the scorecards and
+//! the ends and in the same transactions.
 //!
 //! That a link was added stands in the audit trail, whose end is signed, too: so it shows when the newest links of a chain are
 //! taken away.
 
 use std::collections::BTreeSet;
 
-use assay_core::attestation::{Basis, Link, Manifest, Refusal, chain};
+use assay_core::attestation::{Basis, Ending, Link, Manifest, Refusal, chain};
 use assay_core::id::{AssignmentId, RunId};
+use assay_core::queue::Outcome;
 use assay_core::report::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::error::not_found;
-use crate::model::{Actor, AuditEntry, ScoreRow};
+use crate::model::{Actor, AuditEntry, Run, ScoreRow};
 use crate::rows::{from_json, to_json};
+use crate::signing::Keys;
 use crate::sql::{Tx, all, execute, optional};
-use crate::{Store, StoreError, runs};
+use crate::{Store, StoreError, assignments, runs};
 
-/// The audit trail's word for a new link.
+/// The audit trail's words for a new link: about a scorecard, and about a run that ended without one.
 const SIGNED: &str = "scorecard.signed";
+const END_SIGNED: &str = "run.signed";
 /// Name of the file of a run that is no evidence.
 const REPORT: &str = "report.json";
 
@@ -73,9 +77,10 @@ impl Store {
         chain::verify(&links)?;
         let noted: Vec<(String,)> = all!(
             &mut tx,
-            "SELECT detail FROM audit WHERE subject = $1 AND action = $2 ORDER BY seq",
+            "SELECT detail FROM audit WHERE subject = $1 AND action IN ($2, $3) ORDER BY seq",
             assignment.as_str(),
             SIGNED,
+            END_SIGNED,
         )?;
         for (detail,) in noted {
             let noted: Noted = from_json("note of a signature", &detail)?;
@@ -134,14 +139,54 @@ impl Store {
                 .map(|(digest,)| digest)
                 .collect::<BTreeSet<_>>(),
         };
-        let last: Option<(i64, String)> = optional!(
-            &mut *tx,
-            "SELECT link, digest FROM attestations WHERE assignment = $1 ORDER BY link DESC LIMIT 1",
-            its.assignment.as_str(),
-        )?;
-        let last = last.map(|(link, digest)| (link.unsigned_abs(), digest));
-        let manifest = Manifest::new(report, basis, last);
-        let envelope = Link::sign(&manifest, &score.report_digest, &keys.signing)?;
+        let manifest = Manifest::new(report, basis, last(tx, &its.assignment).await?);
+        self.append(tx, keys, &its, &manifest, Some(&score.report_digest))
+            .await
+    }
+
+    /// Signs that a run ended without a scorecard, so that it cannot be dropped unnoticed: the next link of its assignment's chain.
+    /// A run that has one is signed already.
+    pub(crate) async fn attest_end(
+        &self,
+        tx: &mut Tx,
+        run: &RunId,
+        outcome: Outcome,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let Some(keys) = self.keys() else {
+            return Ok(());
+        };
+        let its = runs::find(tx, run).await?;
+        let its = its.ok_or_else(|| not_found("run", run.as_str()))?;
+        if its.score.is_some() {
+            return Ok(());
+        }
+        let assignment = assignments::find(tx, &its.assignment).await?;
+        let assignment = assignment.ok_or_else(|| not_found("assignment", its.assignment.as_str()))?;
+        let ending = Ending {
+            chain: its.assignment.to_string(),
+            run: its.id.to_string(),
+            outcome,
+            commit: its.commit.clone(),
+            exercise: assignment.exercise,
+            program: format!("version {}", env!("CARGO_PKG_VERSION")),
+            received_at_ms: its.received_at_ms,
+            signed_at_ms: now_ms,
+        };
+        let manifest = Manifest::of_ending(ending, last(tx, &its.assignment).await?);
+        self.append(tx, keys, &its, &manifest, None).await
+    }
+
+    /// Adds a link, and tells the audit trail.
+    async fn append(
+        &self,
+        tx: &mut Tx,
+        keys: &Keys,
+        its: &Run,
+        manifest: &Manifest,
+        report: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let envelope = Link::sign(manifest, report, &keys.signing)?;
         let link = Link::open(envelope.as_bytes(), &keys.known)?;
         let number = link.manifest.link;
         execute!(
@@ -150,8 +195,8 @@ impl Store {
              VALUES ($1, $2, $3, $4, $5, $6)",
             its.assignment.as_str(),
             i64::try_from(number).unwrap_or(i64::MAX),
-            run.as_str(),
-            i64::from(version),
+            its.id.as_str(),
+            i64::from(manifest.scorecard),
             &link.digest,
             &envelope,
         )?;
@@ -160,14 +205,27 @@ impl Store {
             digest: link.digest,
         };
         let entry = AuditEntry {
-            at_ms: score.created_at_ms,
+            at_ms: manifest.signed_at_ms,
             actor: Actor::System,
-            action: SIGNED.to_owned(),
+            action: match report {
+                Some(_) => SIGNED.to_owned(),
+                None => END_SIGNED.to_owned(),
+            },
             subject: its.assignment.to_string(),
             detail: from_json("note of a signature", &to_json("note of a signature", &noted)?)?,
         };
         self.note(tx, &entry).await
     }
+}
+
+/// Number and digest of an assignment's last link.
+async fn last(tx: &mut Tx, assignment: &AssignmentId) -> Result<Option<(u64, String)>, StoreError> {
+    let last: Option<(i64, String)> = optional!(
+        tx,
+        "SELECT link, digest FROM attestations WHERE assignment = $1 ORDER BY link DESC LIMIT 1",
+        assignment.as_str(),
+    )?;
+    Ok(last.map(|(link, digest)| (link.unsigned_abs(), digest)))
 }
 
 async fn envelopes(tx: &mut Tx, assignment: &AssignmentId) -> Result<Vec<String>, StoreError> {

@@ -10,7 +10,7 @@ use crate::assignments::NO_NAME;
 use crate::error::not_found;
 use crate::rows::{id, plain, to_json};
 use crate::sql::{Tx, all, execute};
-use crate::{Store, StoreError, assignments, queue};
+use crate::{Store, StoreError, assignments};
 
 impl Store {
     /// Erases a candidate: their name and address, the name of their repository, their tokens; of their runs the commit, the
@@ -36,7 +36,7 @@ impl Store {
             return Err(not_found("assignment", id.as_str()));
         }
         let mut digests = HashSet::new();
-        for run in runs_of(&mut tx, id, now_ms).await? {
+        for run in self.ended_runs_of(&mut tx, id, now_ms).await? {
             erase_run(&mut tx, &run, &mut digests).await?;
         }
         erase_assignment(&mut tx, id, tombstone, now_ms).await?;
@@ -45,24 +45,29 @@ impl Store {
         self.forget_deleted().await?;
         Ok(removed)
     }
-}
 
-/// The runs of an assignment, each of which is finished then.
-async fn runs_of(tx: &mut Tx, assignment: &AssignmentId, now_ms: i64) -> Result<Vec<RunId>, StoreError> {
-    let unfinished: Vec<(String,)> = all!(
-        &mut *tx,
-        "SELECT id FROM runs WHERE assignment = $1 AND state <> 'finished'",
-        assignment.as_str(),
-    )?;
-    for (run,) in unfinished {
-        queue::end(tx, &id(run)?, Outcome::Cancelled, "", now_ms).await?;
+    /// The runs of an assignment, each of which is finished then.
+    async fn ended_runs_of(
+        &self,
+        tx: &mut Tx,
+        assignment: &AssignmentId,
+        now_ms: i64,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let unfinished: Vec<(String,)> = all!(
+            &mut *tx,
+            "SELECT id FROM runs WHERE assignment = $1 AND state <> 'finished'",
+            assignment.as_str(),
+        )?;
+        for (run,) in unfinished {
+            self.end(tx, &id(run)?, Outcome::Cancelled, "", now_ms).await?;
+        }
+        let runs: Vec<(String,)> = all!(
+            tx,
+            "SELECT id FROM runs WHERE assignment = $1",
+            assignment.as_str()
+        )?;
+        runs.into_iter().map(|(run,)| id(run)).collect()
     }
-    let runs: Vec<(String,)> = all!(
-        tx,
-        "SELECT id FROM runs WHERE assignment = $1",
-        assignment.as_str()
-    )?;
-    runs.into_iter().map(|(run,)| id(run)).collect()
 }
 
 async fn erase_run(tx: &mut Tx, run: &RunId, digests: &mut HashSet<String>) -> Result<(), StoreError> {

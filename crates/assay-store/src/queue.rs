@@ -42,74 +42,8 @@ pub(crate) async fn held(tx: &mut Tx, lease: &Lease) -> Result<Option<Held>, Sto
     row.map(held).transpose()
 }
 
-/// Ends a run that has not ended.
-pub(crate) async fn end(
-    tx: &mut Tx,
-    run: &RunId,
-    outcome: Outcome,
-    reason: &str,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    let reason = plain(reason);
-    execute!(
-        &mut *tx,
-        "UPDATE runs SET state = 'finished', outcome = $1, reason = $2, finished_at_ms = $3, worker = NULL,
-                         lease_until_ms = NULL
-         WHERE id = $4",
-        outcome.word(),
-        &reason,
-        now_ms,
-        run.as_str(),
-    )?;
-    events::add(tx, run.as_str(), &Event::RunEnded { outcome, reason }, now_ms).await
-}
-
-/// Puts a run back into the queue, at its old place; or ends it, when it was to be cancelled anyway.
-async fn requeue(tx: &mut Tx, run: &RunId, held: &Held, reason: &str, now_ms: i64) -> Result<(), StoreError> {
-    if held.cancel_requested {
-        end(tx, run, Outcome::Cancelled, "", now_ms).await?;
-        return assignments::refresh(tx, &held.assignment).await;
-    }
-    execute!(
-        &mut *tx,
-        "UPDATE runs SET state = 'queued', worker = NULL, lease_until_ms = NULL WHERE id = $1",
-        run.as_str(),
-    )?;
-    let reason = reason.to_owned();
-    events::add(tx, run.as_str(), &Event::RunGivenBack { reason }, now_ms).await
-}
-
 /// A run whose worker is lost: id, assignment, executions that were not interrupted, whether it was to be cancelled.
 type Lost = (String, String, i64, bool);
-
-/// Gives lost runs another chance, or ends those that had enough.
-async fn recover(
-    tx: &mut Tx,
-    lost: Vec<Lost>,
-    now_ms: i64,
-    max_executions: u32,
-) -> Result<Vec<RunId>, StoreError> {
-    let mut ids = Vec::with_capacity(lost.len());
-    for (run, assignment, executions, cancel_requested) in lost {
-        let run: RunId = id(run)?;
-        let held = Held {
-            assignment: id(assignment)?,
-            cancel_requested,
-        };
-        let executions = count(executions);
-        if executions >= max_executions && !cancel_requested {
-            let reason = format!(
-                "its worker was lost, and this was execution {executions} of at most {max_executions}"
-            );
-            end(tx, &run, Outcome::Failed(Whose::Platform), &reason, now_ms).await?;
-            assignments::refresh(tx, &held.assignment).await?;
-        } else {
-            requeue(tx, &run, &held, "its worker was lost", now_ms).await?;
-        }
-        ids.push(run);
-    }
-    Ok(ids)
-}
 
 /// All runs that wait, in the order in which they begin.
 async fn waiting(tx: &mut Tx) -> Result<Vec<Waiting>, StoreError> {
@@ -150,6 +84,84 @@ struct Known {
 }
 
 impl Store {
+    /// Ends a run that has not ended. One without a scorecard is signed as such.
+    pub(crate) async fn end(
+        &self,
+        tx: &mut Tx,
+        run: &RunId,
+        outcome: Outcome,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let reason = plain(reason);
+        execute!(
+            &mut *tx,
+            "UPDATE runs SET state = 'finished', outcome = $1, reason = $2, finished_at_ms = $3, worker = NULL,
+                             lease_until_ms = NULL
+             WHERE id = $4",
+            outcome.word(),
+            &reason,
+            now_ms,
+            run.as_str(),
+        )?;
+        events::add(tx, run.as_str(), &Event::RunEnded { outcome, reason }, now_ms).await?;
+        self.attest_end(tx, run, outcome, now_ms).await
+    }
+
+    /// Puts a run back into the queue, at its old place; or ends it, when it was to be cancelled anyway.
+    async fn requeue(
+        &self,
+        tx: &mut Tx,
+        run: &RunId,
+        held: &Held,
+        reason: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        if held.cancel_requested {
+            self.end(tx, run, Outcome::Cancelled, "", now_ms).await?;
+            return assignments::refresh(tx, &held.assignment).await;
+        }
+        execute!(
+            &mut *tx,
+            "UPDATE runs SET state = 'queued', worker = NULL, lease_until_ms = NULL WHERE id = $1",
+            run.as_str(),
+        )?;
+        let reason = reason.to_owned();
+        events::add(tx, run.as_str(), &Event::RunGivenBack { reason }, now_ms).await
+    }
+
+    /// Gives lost runs another chance, or ends those that had enough.
+    async fn recover(
+        &self,
+        tx: &mut Tx,
+        lost: Vec<Lost>,
+        now_ms: i64,
+        max_executions: u32,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let mut ids = Vec::with_capacity(lost.len());
+        for (run, assignment, executions, cancel_requested) in lost {
+            let run: RunId = id(run)?;
+            let held = Held {
+                assignment: id(assignment)?,
+                cancel_requested,
+            };
+            let executions = count(executions);
+            if executions >= max_executions && !cancel_requested {
+                let reason = format!(
+                    "its worker was lost, and this was execution {executions} of at most {max_executions}"
+                );
+                self.end(tx, &run, Outcome::Failed(Whose::Platform), &reason, now_ms)
+                    .await?;
+                assignments::refresh(tx, &held.assignment).await?;
+            } else {
+                self.requeue(tx, &run, &held, "its worker was lost", now_ms)
+                    .await?;
+            }
+            ids.push(run);
+        }
+        Ok(ids)
+    }
+
     /// Queues a run. What a push, tag or hook asked for supersedes what an earlier one asked for and still waits; when the same
     /// commit and reference wait or run already, that run is the answer. A re-run does neither.
     ///
@@ -211,7 +223,7 @@ impl Store {
         .map_err(exists("run", new.id.as_str()))?;
         events::add(&mut tx, new.id.as_str(), &Event::RunQueued, now_ms).await?;
         for run in &superseded {
-            end(&mut tx, run, Outcome::Superseded, "", now_ms).await?;
+            self.end(&mut tx, run, Outcome::Superseded, "", now_ms).await?;
         }
         assignments::refresh(&mut tx, &new.assignment).await?;
         let run = runs::find(&mut tx, &new.id).await?;
@@ -363,7 +375,8 @@ impl Store {
         if let Some(score) = &finish.score {
             self.add_score(&mut tx, &lease.run, score, signed).await?;
         }
-        end(&mut tx, &lease.run, finish.outcome, &finish.reason, now_ms).await?;
+        self.end(&mut tx, &lease.run, finish.outcome, &finish.reason, now_ms)
+            .await?;
         assignments::refresh(&mut tx, &held.assignment).await?;
         self.publish(tx).await?;
         Ok(true)
@@ -393,7 +406,7 @@ impl Store {
                 lease.run.as_str(),
             )?;
         }
-        requeue(&mut tx, &lease.run, &held, reason, now_ms).await?;
+        self.requeue(&mut tx, &lease.run, &held, reason, now_ms).await?;
         self.publish(tx).await?;
         Ok(true)
     }
@@ -417,7 +430,7 @@ impl Store {
              WHERE state = 'running' AND worker = $1 ORDER BY queued_at_ms, id",
             plain(worker),
         )?;
-        let ids = recover(&mut tx, lost, now_ms, max_executions).await?;
+        let ids = self.recover(&mut tx, lost, now_ms, max_executions).await?;
         self.publish(tx).await?;
         Ok(ids)
     }
@@ -438,7 +451,7 @@ impl Store {
         if lost.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = recover(&mut tx, lost, now_ms, max_executions).await?;
+        let ids = self.recover(&mut tx, lost, now_ms, max_executions).await?;
         self.publish(tx).await?;
         Ok(ids)
     }
@@ -456,7 +469,7 @@ impl Store {
         };
         match run.state {
             RunState::Queued => {
-                end(&mut tx, id, Outcome::Cancelled, "", now_ms).await?;
+                self.end(&mut tx, id, Outcome::Cancelled, "", now_ms).await?;
                 assignments::refresh(&mut tx, &run.assignment).await?;
             }
             RunState::Running => {

@@ -25,10 +25,16 @@ impl PublicKey for Key {
     }
 }
 
+/// The tree of the report's commit.
+const TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
 const KEYS: [Key; 2] = [Key("old"), Key("new")];
 
 fn report() -> Report {
-    serde_json::from_slice(include_bytes!("../../../assay-report/tests/data/sample.json")).unwrap()
+    let sample = include_bytes!("../../../assay-report/tests/data/sample.json");
+    let mut report: Report = serde_json::from_slice(sample).unwrap();
+    report.submission.tree = TREE.to_owned();
+    report
 }
 
 fn signed(last: Option<&Link>, key: &Key) -> (Vec<u8>, String) {
@@ -49,7 +55,7 @@ fn signed(last: Option<&Link>, key: &Key) -> (Vec<u8>, String) {
         basis,
         last.map(|last| (last.manifest.link, last.digest.clone())),
     );
-    let envelope = Link::sign(&manifest, &digest(&bytes), key).unwrap();
+    let envelope = Link::sign(&manifest, Some(&digest(&bytes)), key).unwrap();
     (bytes, envelope)
 }
 
@@ -67,7 +73,7 @@ fn a_manifest_says_what_a_scorecard_rests_on() {
     let (report, envelope) = signed(None, &KEYS[1]);
     let link = Link::open(envelope.as_bytes(), &KEYS).unwrap();
     link.fits(&report).unwrap();
-    assert_eq!(link.report, digest(&report));
+    assert_eq!(link.report, Some(digest(&report)));
     insta::assert_json_snapshot!(link.manifest, @r#"
     {
       "chain": "ada",
@@ -82,6 +88,7 @@ fn a_manifest_says_what_a_scorecard_rests_on() {
       "exercise_digest": "sha256:c78855018e0db6e95ade2ced6f18e211dab22c72797b2fee6b60de3a3ca8e0f3",
       "scoring_digest": "sha256:c78855018e0db6e95ade2ced6f18e211dab22c72797b2fee6b60de3a3ca8e0f3",
       "commit": "sha256:e75753c00643a365fbe29460555f3b9c0498174550579f31807c7a888932effa",
+      "tree": "sha256:6b460922d11c5446216e61e6d055786332524a37bf8fb436147b8c85358fbfb7",
       "images": {
         "drive": "sha256:f01fcba09ff691d685b7a539950810b15d8728d26ef1050b66711f5e8f055822",
         "http-tests": "sha256:97231c548b70a85f360a2136b1f4b7e65c524fc31fef34c3616561302669fcaf",
@@ -105,7 +112,8 @@ fn a_manifest_says_what_a_scorecard_rests_on() {
     }
     "#);
     let text = serde_json::to_string(&link.manifest).unwrap();
-    for personal in ["87b9313a40bf", "sam", "Sam"] {
+    assert_eq!(link.manifest.tree, Some(bound("04d913f13d52", TREE)));
+    for personal in ["87b9313a40bf", "4b825dc6", "sam", "Sam"] {
         assert!(!text.contains(personal), "{personal}");
     }
     let there = ["sha256:a", "sha256:c"].map(str::to_owned).into();

@@ -20,13 +20,14 @@ const PEM: &str = "application/x-pem-file";
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// Version of the scorecard. Default: the newest one.
+    /// Version of the scorecard. Default: the newest one; 0 of a run that ended without one.
     version: Option<u32>,
 }
 
 /// Read what was signed about a run
 ///
-/// A DSSE envelope with an in-toto statement about the bytes of its `report.json`. Needs `read`.
+/// A DSSE envelope with an in-toto statement about the bytes of its `report.json`; of a run that ended without one, about how it
+/// ended. Needs `read`.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/attestation", tag = "reports", params(("id" = String, Path, description = "Id of the run."), Which), responses((status = 200, description = "The envelope.", body = String, content_type = "application/vnd.dsse.envelope.v1+json")))]
 pub(super) async fn of_run(
     _: Scoped<right::Read>,

@@ -38,8 +38,13 @@ pub(super) async fn of(app: &App, run: &Run) -> Result<Option<Seal>, Problem> {
     };
     // An erased candidate's reports are gone; the points are still those that were signed.
     let is_gone = score.report_digest.is_empty();
-    let total = (its.manifest.score.total * 100.0).round() as i64;
-    if (!is_gone && its.report != score.report_digest) || total != score.total_hundredths {
+    let total = its
+        .manifest
+        .score
+        .as_ref()
+        .map(|score| (score.total * 100.0).round() as i64);
+    let is_other = its.report.as_ref() != Some(&score.report_digest);
+    if (!is_gone && is_other) || total != Some(score.total_hundredths) {
         return Ok(Some(broken(
             "this scorecard was changed after it was signed".to_owned(),
         )));

@@ -1,4 +1,5 @@
 use assay_core::attestation::{Link, Refusal};
+use assay_core::fault::Whose;
 use assay_core::id::{AssignmentId, RunId};
 use assay_core::queue::Outcome;
 use assay_core::report::Report;
@@ -64,8 +65,8 @@ pub(crate) async fn scorecards_are_signed_in_a_chain(mut world: World) {
             manifest.link,
             manifest.run,
             manifest.scorecard,
-            manifest.score.total,
-            manifest.score.max,
+            manifest.score.as_ref().unwrap().total,
+            manifest.score.as_ref().unwrap().max,
             manifest.evidence.len(),
             manifest.received_at_ms,
         )
@@ -158,5 +159,58 @@ pub(crate) async fn an_erased_candidate_leaves_a_chain_that_holds(mut world: Wor
     // The points are still those that were signed.
     let kept = &world.store.scorecards(&first).await.unwrap()[1];
     assert_eq!(kept.total_hundredths, 5_500);
-    assert!((before[2].manifest.score.total - 55.0).abs() < 0.001);
+    assert!((before[2].manifest.score.as_ref().unwrap().total - 55.0).abs() < 0.001);
+}
+
+pub(crate) async fn runs_without_a_score_are_links_too(mut world: World) {
+    world.store = world.signing(1).await;
+    let ada = world.assignment("ada").await;
+    // One is superseded, one fails, one gets points, one is lost by its worker, one is cancelled.
+    world.push(&ada, "r1").await;
+    world.push(&ada, "r2").await;
+    let lease = world.claim().await;
+    let failed = finish(Outcome::Failed(Whose::Candidate));
+    assert!(world.store.finish(&lease, &failed, world.tick()).await.unwrap());
+    world.push(&ada, "r3").await;
+    scored(&world, 5_000).await;
+    world.push(&ada, "r4").await;
+    let lost = world.claim().await;
+    let taken = world
+        .store
+        .take_back(&lost.worker, world.tick(), 1)
+        .await
+        .unwrap();
+    assert_eq!(taken, [lost.run]);
+    let waiting = world.push(&ada, "r5").await.run.id;
+    world.store.request_cancel(&waiting, world.tick()).await.unwrap();
+
+    let links = world.store.verify_attestations(&ada).await.unwrap();
+    let told = links.iter().map(|link| {
+        let manifest = &link.manifest;
+        let points = manifest.score.as_ref().map(|score| score.total);
+        let (link, run, version) = (manifest.link, &manifest.run, manifest.scorecard);
+        format!(
+            "{link} {run} version {version}: {points:?}, {:?}",
+            manifest.outcome
+        )
+    });
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @"
+    1 r1 version 0: None, Some(Superseded)
+    2 r2 version 0: None, Some(Failed(Candidate))
+    3 r3 version 1: Some(50.0), None
+    4 r4 version 0: None, Some(Failed(Platform))
+    5 r5 version 0: None, Some(Cancelled)
+    ");
+    let envelope = world.store.attestation(&waiting, 0).await.unwrap().unwrap();
+    let link = Link::open(envelope.as_bytes(), &world.store.keys().unwrap().known).unwrap();
+    assert_eq!(link.fits(b"{}"), Err(Refusal::NoReport));
+
+    // None of them can be dropped.
+    let tools = world.tools().await;
+    tools.execute("DELETE FROM attestations WHERE run = 'r5'").await;
+    let verified = world.store.verify_attestations(&ada).await;
+    assert!(
+        matches!(&verified, Err(StoreError::Attestation(Refusal::Missing(5)))),
+        "{verified:?}"
+    );
 }

@@ -60,7 +60,8 @@ on_both! {
     attestations:
         scorecards_are_signed_in_a_chain
         what_is_changed_in_the_database_shows
-        an_erased_candidate_leaves_a_chain_that_holds;
+        an_erased_candidate_leaves_a_chain_that_holds
+        runs_without_a_score_are_links_too;
     audit:
         the_end_of_the_trail_is_signed
         a_trail_of_before_is_signed_once

@@ -67,7 +67,7 @@ pub(crate) fn sign(
     }
     let last = last.map(|last| (last.manifest.link, last.digest));
     let manifest = Manifest::new(report, basis, last);
-    let envelope = Link::sign(&manifest, &digest(&bytes), &keys.signing)?;
+    let envelope = Link::sign(&manifest, Some(&digest(&bytes)), &keys.signing)?;
     std::fs::write(&path, envelope).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(Some(path))
 }

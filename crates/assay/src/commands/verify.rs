@@ -48,8 +48,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         {
             return Err(refused("the report is not in this chain"));
         }
+        let without = links.iter().filter(|link| link.report.is_none()).count();
         progress::say(&format!(
-            "the chain is whole: {} of {}, each signed and each after the one before",
+            "the chain is whole: {} of {}, each signed and each after the one before; {without} of runs that ended without a score",
             match links.len() {
                 1 => "1 link".to_owned(),
                 n => format!("{n} links"),
@@ -96,17 +97,22 @@ fn described(link: &Link, report: &Report, with_evidence: bool) -> String {
     let manifest = &link.manifest;
     let at =
         |ms: i64| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string());
+    let points = match &manifest.score {
+        Some(score) => format!("{} of {}", score.total, score.max),
+        None => "none".to_owned(),
+    };
     let mut lines = vec![
         format!(
             "verified: this is the report that was signed by the key {}",
             link.key
         ),
         format!(
-            "  score     {} of {}, scorecard {} of run {}",
-            manifest.score.total, manifest.score.max, manifest.scorecard, manifest.run
+            "  score     {points}, scorecard {} of run {}",
+            manifest.scorecard, manifest.run
         ),
         format!("  exercise  {} {}", manifest.exercise, manifest.exercise_digest),
         format!("  commit    {}", report.submission.commit),
+        format!("  tree      {}", tree(report)),
         format!("  received  {}", at(manifest.received_at_ms)),
         format!("  signed    {}", at(manifest.signed_at_ms)),
         format!("  chain     link {} of {}", manifest.link, manifest.chain),
@@ -118,6 +124,13 @@ fn described(link: &Link, report: &Report, with_evidence: bool) -> String {
         ));
     }
     lines.join("\n")
+}
+
+fn tree(report: &Report) -> &str {
+    match report.submission.tree.as_str() {
+        "" => "not kept by the version that wrote this report",
+        tree => tree,
+    }
 }
 
 fn read_chain(path: &Path, keys: &[PublicKey]) -> anyhow::Result<Vec<Link>> {

@@ -140,6 +140,7 @@ fn report(found: &[Found; 3], visibility: [Visibility; 3]) -> Report {
         Submission {
             repository: text(),
             reference: text(),
+            tree: text(),
             commit: text(),
             track: text(),
             subject: text(),
