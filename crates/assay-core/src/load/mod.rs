@@ -38,4 +38,4 @@ pub use summary::{
 };
 pub use threshold::{Aggregate, Comparison, Metric, Observed, Selector, Threshold, ThresholdError};
 pub use traffic::{ScheduleError, Traffic};
-pub use validity::{ContainersUse, HostUse, doubts, incomparable};
+pub use validity::{ContainersUse, HostUse, doubts, excuse, incomparable};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Blocks, Estimate, HostUse, Paused};
+use super::{Blocks, Estimate, HostAccount, HostUse, Paused};
 
 /// A line on the generator's standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +41,9 @@ pub struct LoadProgress {
     pub ok: u64,
     /// Errors so far.
     pub errors: u64,
+    /// What the host says of itself then, where it is known.
+    #[serde(default)]
+    pub host: Option<HostAccount>,
 }
 
 /// The whole measurement.
@@ -126,6 +129,9 @@ pub struct Setup {
     pub requests: u64,
     /// Steps that failed, each with the first reason, at most [`LoadSummary::MAX_EXAMPLES`].
     pub failed: Vec<CheckFailure>,
+    /// Whether some failed and all of these only because no answer came in time, as may happen on a host that is too busy.
+    #[serde(default)]
+    pub late: bool,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }

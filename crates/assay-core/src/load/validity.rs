@@ -124,6 +124,13 @@ pub fn incomparable(load: &LoadSummary) -> Option<String> {
         .or_else(|| noise(load).into_iter().next())
 }
 
+/// Why nobody knows whose fault it is that users could not be made, or the load not be ended, in time.
+///
+/// None: it was the service's. Here is no threshold that could have held, and no measurement of the generator.
+pub fn excuse(host: HostUse) -> Option<String> {
+    on_host(host).into_iter().next()
+}
+
 fn unsteady(percent: u64) -> String {
     format!(
         "the host was not steady: the reference solution's latency changed by {percent} % meanwhile, {DRIFT_PERCENT} % \
@@ -157,15 +164,22 @@ fn lateness(p99_us: u64, tightest_ms: Option<f64>) -> Option<String> {
     })
 }
 
+fn over(percent: Option<u64>, limit: u64) -> Option<u64> {
+    percent.filter(|percent| *percent > limit)
+}
+
 fn noise(load: &LoadSummary) -> Vec<String> {
+    let beside = over(load.sender.others_percent, OTHERS_PERCENT).map(|percent| {
+        format!("the host was busy: others took {percent} % of the generator's cores, {OTHERS_PERCENT} % are allowed")
+    });
+    beside
+        .into_iter()
+        .chain(on_host(load.host.unwrap_or_default()))
+        .collect()
+}
+
+fn on_host(host: HostUse) -> Vec<String> {
     let mut noise = Vec::new();
-    let over = |percent: Option<u64>, limit: u64| percent.filter(|percent| *percent > limit);
-    if let Some(percent) = over(load.sender.others_percent, OTHERS_PERCENT) {
-        noise.push(format!(
-            "the host was busy: others took {percent} % of the generator's cores, {OTHERS_PERCENT} % are allowed"
-        ));
-    }
-    let host = load.host.unwrap_or_default();
     if let Some(percent) = over(host.others_percent, HOST_OTHERS_PERCENT) {
         noise.push(format!(
             "the host was busy: others took {percent} % of its cores, {HOST_OTHERS_PERCENT} % are allowed"
@@ -340,6 +354,36 @@ mod tests {
             changes.iter().for_each(|change| change(&mut load));
             assert_eq!(incomparable(&load).as_deref(), expected, "case {i}");
         }
+    }
+
+    #[test]
+    fn only_a_noisy_host_excuses_users_that_were_not_made_in_time() {
+        let quiet = HostUse {
+            others_percent: Some(25),
+            stolen_percent: 5,
+            waiting_percent: Some(99),
+            throttled_percent: Some(99),
+        };
+        assert_eq!(excuse(quiet), None);
+        assert_eq!(excuse(HostUse::default()), None);
+        let others_percent = Some(26);
+        assert_eq!(
+            excuse(HostUse {
+                others_percent,
+                ..quiet
+            })
+            .as_deref(),
+            Some(OTHERS)
+        );
+        let stolen_percent = 6;
+        assert_eq!(
+            excuse(HostUse {
+                stolen_percent,
+                ..quiet
+            })
+            .as_deref(),
+            Some(STOLEN)
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use assay_core::load::{LoadMessage, LoadProgress};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
+use super::host;
+
 /// Where lines go.
 pub(super) type Say<'a> = &'a dyn Fn(&LoadMessage) -> io::Result<()>;
 
@@ -67,6 +69,7 @@ impl<'a> Progress<'a> {
             sent,
             ok,
             errors,
+            host: host::account(),
         }))
     }
 }

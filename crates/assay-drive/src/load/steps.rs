@@ -41,6 +41,8 @@ fn is_without_record(fate: &Fate) -> bool {
 struct Done {
     step: usize,
     failure: Option<CheckFailure>,
+    /// No answer came in time.
+    late: bool,
 }
 
 impl Steps<'_> {
@@ -49,7 +51,14 @@ impl Steps<'_> {
         let began = Instant::now();
         let mut setup = Setup::default();
         let all = self.walk(SETUP_STREAM, true, Progress::of("setup", say));
-        for done in all.await? {
+        let all = all.await?;
+        let mut failed = all
+            .iter()
+            .flatten()
+            .filter(|done| done.failure.is_some())
+            .peekable();
+        setup.late = failed.peek().is_some() && failed.all(|done| done.late);
+        for done in all {
             setup.requests += u64::try_from(done.len()).unwrap_or(u64::MAX);
             match done.into_iter().find_map(|done| done.failure) {
                 None => setup.users += 1,
@@ -130,6 +139,13 @@ impl Steps<'_> {
                 if !end_at_failure && is_without_record(&fate) {
                     break;
                 }
+                let late = matches!(
+                    fate,
+                    Fate::Error {
+                        kind: ErrorKind::Timeout,
+                        ..
+                    }
+                );
                 let failure = match fate {
                     Fate::Ok { .. } => None,
                     Fate::Error { message, .. } => Some(message),
@@ -141,6 +157,7 @@ impl Steps<'_> {
                 all.push(Done {
                     step: i,
                     failure: failure.map(named),
+                    late,
                 });
                 if failed && end_at_failure {
                     return all;

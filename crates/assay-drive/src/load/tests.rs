@@ -281,7 +281,20 @@ fn a_service_that_is_not_there_is_refused() {
         "{:?}",
         summary.setup
     );
+    assert!(!summary.setup.late);
     assert_eq!(summary.total.counts.scheduled, 0);
+}
+
+#[test]
+fn users_that_could_not_be_made_in_time_are_told_apart() {
+    let service = Service::start(|_: &Request, _| {
+        std::thread::sleep(Duration::from_millis(600));
+        Reply::json(200, "{}")
+    });
+    let setup = "{count: 3, setup: [{name: log in, request: {method: POST, path: /token}}]}";
+    let plan = constant(50, "200ms", "", "timeout: 300ms").replace("{count: 1}", setup);
+    let summary = measure(&service, &plan);
+    assert!(summary.setup.late, "{:?}", summary.setup);
 }
 
 #[test]

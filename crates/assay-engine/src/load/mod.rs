@@ -55,7 +55,10 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
                 detail: "the load check came to no end".into(),
             }),
         };
-        let doubt = tried.load.as_ref().and_then(|load| load.invalid.first()).cloned();
+        let doubt = match &tried.stop {
+            Some(Stop::NoisyHost { detail }) => Some(detail.clone()),
+            _ => tried.load.as_ref().and_then(|load| load.invalid.first()).cloned(),
+        };
         evidence.notes.append(&mut tried.notes);
         evidence = CheckEvidence {
             notes: evidence.notes,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use assay_core::fault::Stop;
-use assay_core::load::{Blocks, LoadAsk, LoadJob, LoadMessage, LoadSummary, Paused};
+use assay_core::load::{Blocks, HostAccount, LoadAsk, LoadJob, LoadMessage, LoadSummary, Paused};
 use assay_sandbox::{Command, Container, Lines, OutputCap, Process, WhenFull};
 
 use crate::faults::{self, Role};
@@ -23,6 +23,8 @@ pub(crate) struct Session {
     budget: Duration,
     blocks: Blocks,
     summary: Option<LoadSummary>,
+    /// What the host said of itself at first and at last.
+    host: Option<(HostAccount, HostAccount)>,
 }
 
 impl Session {
@@ -56,6 +58,7 @@ impl Session {
             budget,
             blocks: Blocks::default(),
             summary: None,
+            host: None,
         })
     }
 
@@ -93,8 +96,11 @@ impl Session {
     async fn next(&mut self) -> Result<Option<Paused>, Stop> {
         while let Some(line) = self.lines.next().await.map_err(|error| ROLE.ask(&error))? {
             match serde_json::from_slice(&line) {
-                Ok(LoadMessage::Progress(_)) => (),
-                Ok(LoadMessage::Paused(paused)) => return Ok(Some(paused)),
+                Ok(LoadMessage::Progress(progress)) => self.hear(progress.host),
+                Ok(LoadMessage::Paused(paused)) => {
+                    self.hear(paused.host);
+                    return Ok(Some(paused));
+                }
                 Ok(LoadMessage::Blocks(blocks)) => self.blocks = blocks,
                 Ok(LoadMessage::Summary(summary)) => {
                     self.summary = Some(*summary);
@@ -111,6 +117,17 @@ impl Session {
         }
         let (ending, stderr) = (faults::ending(&exited), exited.stderr.text());
         Err(broken(format!("{ending}: {stderr}")))
+    }
+
+    fn hear(&mut self, host: Option<HostAccount>) {
+        if let Some(now) = host {
+            self.host = Some((self.host.map_or(now, |(first, _)| first), now));
+        }
+    }
+
+    /// What the host said of itself at first and at last, so far.
+    pub(super) fn host(&self) -> Option<(HostAccount, HostAccount)> {
+        self.host
     }
 
     /// What it has printed.

@@ -165,12 +165,23 @@ impl<'a, 'p> Turns<'a, 'p> {
             Some((_, Ok(_))) => load::cuts_ms(self.plan),
             _ => Vec::new(),
         };
-        let host = self.send(&cuts_ms, seed).await?;
+        let used_before = self.usage().await;
+        let host = match self.send(&cuts_ms, seed).await {
+            Ok(host) => host,
+            Err(stop @ Stop::TimedOut { .. }) => {
+                let excuse = self.excuse(&used_before).await;
+                return Err(excuse.map_or(stop, |detail| Stop::NoisyHost { detail }));
+            }
+            Err(stop) => return Err(stop),
+        };
         let mut summary = self.own.summary().cloned().ok_or_else(|| Stop::ToolBroken {
             tool: "load generator".into(),
             detail: "it gave no summary".into(),
         })?;
         if !summary.was_set_up() {
+            if summary.setup.late {
+                summary.invalid.extend(self.excuse(&used_before).await);
+            }
             return Ok(summary);
         }
         summary.host = host;
@@ -211,6 +222,13 @@ impl<'a, 'p> Turns<'a, 'p> {
             }
         }
         Ok(summary)
+    }
+
+    /// Why it may be the host's fault that the candidate's service was too slow.
+    async fn excuse(&self, used_before: &(Option<u64>, Option<Usage>)) -> Option<String> {
+        let (before, after) = self.own.session.as_ref()?.host()?;
+        let used = used(used_before, &self.usage().await);
+        load::excuse(HostUse::between(before, after, used)?)
     }
 
     /// Makes the users, sends all windows by turns, and lets both sides sum up. Says what the host did meanwhile.
