@@ -156,30 +156,18 @@ pub async fn assess(
         let _hold = job.quiet.wait(false, first, events, cancel).await;
         Ground::make(engine, job, cancel).await
     };
-    let (fetched, started) = tokio::join!(Box::pin(fetch(job, &repository, cancel)), Box::pin(starting));
-    let source = match fetched {
-        Ok(fetched) => read_source(job, &repository, &fetched, &toolchain)
-            .await
-            .map(|source| (source, fetched)),
-        Err(error) => Err(match source::fetch_stop(&error) {
-            Some(Stop::NothingSubmitted { .. }) => return nothing(started, error.to_string()).await,
-            Some(stop) => stop,
-            None => {
-                discard(started).await;
-                return Err(RunError::Fetch(error));
+    let reading = read(job, &repository, &toolchain, cancel);
+    let (read, started) = tokio::join!(Box::pin(reading), Box::pin(starting));
+    let (source, fetched) = match read {
+        Ok(read) => read,
+        Err(unread) => {
+            if let Ok(ground) = started {
+                ground::destroy(ground.run).await;
             }
-        }),
-    };
-    let (source, fetched) = match source {
-        Ok(source) => source,
-        Err(Stop::NothingSubmitted { detail }) => return nothing(started, detail).await,
-        Err(Stop::Cancelled) => {
-            discard(started).await;
-            return Err(RunError::Cancelled);
-        }
-        Err(stop) => {
-            discard(started).await;
-            return Ok(stopped(job, &stop, None));
+            return match unread {
+                Unread::Stopped(stop) => Ok(stopped(job, &stop, None)),
+                Unread::Failed(error) => Err(error),
+            };
         }
     };
     let reference = match (job.commit, job.reference) {
@@ -269,6 +257,40 @@ async fn fetch(job: &Job<'_>, into: &Path, cancel: &CancellationToken) -> Result
         limits: FetchLimits::STANDARD,
     };
     assay_git::fetch(request, cancel, tokio::time::Instant::now() + FETCH_DEADLINE).await
+}
+
+/// Why there is no source.
+enum Unread {
+    /// A report says so.
+    Stopped(Stop),
+    /// There is nothing to report on.
+    Failed(RunError),
+}
+
+impl From<Stop> for Unread {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::NothingSubmitted { detail } => Self::Failed(RunError::NothingSubmitted { detail }),
+            Stop::Cancelled => Self::Failed(RunError::Cancelled),
+            stop => Self::Stopped(stop),
+        }
+    }
+}
+
+/// Fetches the repository and reads the source in it.
+async fn read(
+    job: &Job<'_>,
+    repository: &Path,
+    toolchain: &Toolchain,
+    cancel: &CancellationToken,
+) -> Result<(Source, Fetched), Unread> {
+    let fetched = fetch(job, repository, cancel).await;
+    let fetched = fetched.map_err(|error| match source::fetch_stop(&error) {
+        Some(stop) => stop.into(),
+        None => Unread::Failed(error.into()),
+    })?;
+    let source = read_source(job, repository, &fetched, toolchain).await?;
+    Ok((source, fetched))
 }
 
 async fn read_source(
@@ -528,16 +550,5 @@ fn stopped(job: &Job<'_>, stop: &Stop, submission: Option<Submission>) -> Assess
         images: BTreeMap::new(),
         advisories: None,
         teardown: None,
-    }
-}
-
-async fn nothing(started: Result<Ground, Stop>, detail: String) -> Result<Assessment, RunError> {
-    discard(started).await;
-    Err(RunError::NothingSubmitted { detail })
-}
-
-async fn discard(started: Result<Ground, Stop>) {
-    if let Ok(ground) = started {
-        ground::destroy(ground.run).await;
     }
 }

@@ -134,10 +134,9 @@ impl Engine {
             });
         };
         let docker = docker.map_err(|error| failed(translate("connect", error)))?;
-        let docker = call("connect", QUICK, docker.negotiate_version())
-            .await
-            .map_err(failed)?;
-        let (info, version) = tokio::try_join!(
+        // What the engine says of itself is the same in every version of its interface.
+        let (docker, info, version) = tokio::try_join!(
+            call("connect", QUICK, docker.clone().negotiate_version()),
             call("ask for its properties", QUICK, docker.info()),
             call("ask for its version", QUICK, docker.version()),
         )

@@ -31,7 +31,7 @@ mod volume;
 
 pub use agent::{AskError, Death};
 pub use assay_core::agent::{
-    AgentError, Copied, ErrorKind, Listener, OutputCap, Probe, Signal, Target, TreeCaps, WhenFull,
+    AgentError, Copied, ErrorKind, Listener, OutputCap, Probe, Signal, Target, TreeCaps, Usage, WhenFull,
 };
 pub use cache::{CacheVolume, PruneCaches, PublishError};
 pub use command::{Command, ExitReason, Exited, Lines, Output, Process};
@@ -46,5 +46,4 @@ pub use policy::{Limits, Tmpfs};
 pub use preflight::{PreflightError, preflight};
 pub use run::{Run, RunSpec, TeardownError};
 pub use sweep::Swept;
-pub use usage::Usage;
 pub use volume::{Volume, VolumeSpec, Volumes};

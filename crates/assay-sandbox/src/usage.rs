@@ -1,44 +1,43 @@
 //! What a container uses.
 
+use assay_core::agent::{Answer, Ask, Usage};
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt as _;
 
+use crate::agent::AskError;
 use crate::container::Container;
 use crate::engine::{EngineError, QUICK, call};
-
-/// What a container has used of the processors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// CPU time in milliseconds.
-    pub cpu_ms: u64,
-    /// Time slices of its limit in which it had something to do.
-    pub slices: u64,
-    /// Those in which the limit held it up.
-    pub throttled_slices: u64,
-}
+use crate::files::unexpected;
 
 impl Container {
-    /// What its processes have used since it started, as the engine counts it.
+    /// What it has used of the processors since it started: as its agent reads it from the kernel, at once; where the kernel
+    /// does not tell, as the engine counts it, which takes a second. None: the engine does not tell either.
     ///
     /// # Errors
-    /// When the engine fails, or does not count.
-    pub async fn usage(&self) -> Result<Usage, EngineError> {
+    /// When the container is gone or the run cancelled.
+    pub async fn usage(&self) -> Result<Option<Usage>, AskError> {
+        let agent = self.agent();
+        match agent.ask("tell what a container used", Ask::Usage).await? {
+            Answer::Usage(Some(usage)) => Ok(Some(usage)),
+            Answer::Usage(None) => Ok(self.counted().await.ok().flatten()),
+            other => Err(AskError::Lost(unexpected(agent, &other).await)),
+        }
+    }
+
+    async fn counted(&self) -> Result<Option<Usage>, EngineError> {
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut stats = self.engine().docker().stats(self.id(), Some(options));
-        let first = async {
-            let missing = || bollard::errors::Error::IOError {
-                err: std::io::Error::other("no statistics came"),
-            };
-            stats.next().await.unwrap_or_else(|| Err(missing()))
+        let first = async { stats.next().await.transpose() };
+        let counted = call("ask what a container used", QUICK, first).await?;
+        let Some(cpu) = counted.and_then(|stats| stats.cpu_stats) else {
+            return Ok(None);
         };
-        let stats = call("ask what a container used", QUICK, first).await?;
-        let cpu = stats.cpu_stats.unwrap_or_default();
         let throttling = cpu.throttling_data.unwrap_or_default();
-        let used_ns = cpu.cpu_usage.and_then(|usage| usage.total_usage).unwrap_or(0);
-        Ok(Usage {
+        let used_ns = cpu.cpu_usage.and_then(|usage| usage.total_usage);
+        Ok(used_ns.map(|used_ns| Usage {
             cpu_ms: used_ns / 1_000_000,
             slices: throttling.periods.unwrap_or(0),
             throttled_slices: throttling.throttled_periods.unwrap_or(0),
-        })
+        }))
     }
 }

@@ -10,6 +10,7 @@
 
 mod base64;
 mod lines;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,9 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::base64::Base64;
 pub use self::lines::{LineBuffer, OverlongLine};
+pub use self::usage::Usage;
 
 /// The protocol's version. Both sides refuse to talk to another one.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest line either side accepts, in bytes, its newline included.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
@@ -90,6 +92,8 @@ pub enum Ask {
         /// The ports. Of others, anybody in the namespace may open as many as there are numbers.
         ports: Vec<u16>,
     },
+    /// Tell what the container's processes have used of the processors.
+    Usage,
     /// Listen on a Unix socket and pass on every line that arrives, as [`Message::Control`].
     OpenControl {
         /// Absolute path of the socket to create.
@@ -368,6 +372,8 @@ pub enum Answer {
     Waited(Waited),
     /// Of [`Ask::Listeners`]: for each port, user and version of IP one socket, ordered.
     Listeners(Vec<Listener>),
+    /// Of [`Ask::Usage`]; none: the kernel does not tell.
+    Usage(Option<Usage>),
 }
 
 /// One of a process's output streams.

@@ -148,6 +148,7 @@ impl Agent {
                 return;
             }
             Ask::Listeners { ports } => network::listeners(&ports).map(Answer::Listeners),
+            Ask::Usage => Ok(Answer::Usage(cgroup::usage())),
             Ask::Reset { wipe } => {
                 self.processes.reset();
                 return self

@@ -106,8 +106,9 @@ impl<'a> Side<'a> {
     }
 
     async fn app_cpu_ms(&self) -> Option<u64> {
-        let used = self.running.app_container().usage().await;
-        used.ok().map(|used| used.cpu_ms)
+        used_by(self.running.app_container())
+            .await
+            .map(|used| used.cpu_ms)
     }
 
     fn containers(&self) -> impl Iterator<Item = &Container> {
@@ -119,10 +120,10 @@ impl<'a> Side<'a> {
         let mut cpu_ms = Some(0);
         for container in self.containers() {
             // Without it the host's use is not known, and nothing else.
-            let used = container.usage().await.ok();
+            let used = used_by(container).await;
             cpu_ms = cpu_ms.zip(used).map(|(sum, used)| sum + used.cpu_ms);
         }
-        (cpu_ms, self.running.app_container().usage().await.ok())
+        (cpu_ms, used_by(self.running.app_container()).await)
     }
 }
 
@@ -364,6 +365,10 @@ fn measured(side: &Result<Side<'_>, Stop>) -> Result<(LoadSummary, Blocks), Stri
     let summary = side.summary().filter(|summary| summary.was_set_up());
     let summary = summary.ok_or("Its users could not be made.")?;
     Ok((summary.clone(), side.blocks()))
+}
+
+async fn used_by(container: &Container) -> Option<Usage> {
+    container.usage().await.ok().flatten()
 }
 
 fn used(before: &(Option<u64>, Option<Usage>), after: &(Option<u64>, Option<Usage>)) -> ContainersUse {
