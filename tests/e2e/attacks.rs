@@ -21,7 +21,12 @@ struct Basis<'a> {
     track: &'a str,
     /// Whether the twin is asked all that the exercise asks, instead of the little that `tests/attacks/twin.yaml` does.
     whole_twin: bool,
+    /// Of the containers in which candidates' code runs.
+    runtime: &'a str,
 }
+
+/// The runtime of all others, and of these where nobody says another.
+const USUAL: &str = "runc";
 
 /// The small exercise that `assay exercise new` makes.
 fn greeting() -> Basis<'static> {
@@ -29,6 +34,7 @@ fn greeting() -> Basis<'static> {
         exercise: house::greeting(),
         track: "python",
         whole_twin: false,
+        runtime: USUAL,
     }
 }
 
@@ -38,6 +44,15 @@ fn attacked<'a>(exercise: &'a Path, track: &'a str) -> Basis<'a> {
         exercise,
         track,
         whole_twin: false,
+        runtime: USUAL,
+    }
+}
+
+/// The same with candidates' code under gVisor.
+fn under_gvisor(basis: Basis<'_>) -> Basis<'_> {
+    Basis {
+        runtime: "runsc",
+        ..basis
     }
 }
 
@@ -67,6 +82,10 @@ fn check(name: &str, basis: &Basis<'_>, remove: &[&str]) {
         println!("skipped: no container engine answers");
         return;
     }
+    if basis.runtime != USUAL && !house::has_gvisor() {
+        println!("skipped: the engine has no runtime runsc");
+        return;
+    }
     let folder = house::workspace().join("tests/attacks").join(name);
     let (repository, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     make(&folder, basis, repository.path(), remove).unwrap();
@@ -75,6 +94,9 @@ fn check(name: &str, basis: &Basis<'_>, remove: &[&str]) {
     command
         .args(["run", "--track", basis.track])
         .env("TMPDIR", temporary.path());
+    if basis.runtime != USUAL {
+        command.args(["--runtime", basis.runtime]);
+    }
     let assessed = house::assessed(command, basis.exercise, &repository.path().to_string_lossy()).unwrap();
     let Some(report) = assessed.report else {
         panic!("{name} got no report:\n{}", assessed.said)
@@ -83,7 +105,7 @@ fn check(name: &str, basis: &Basis<'_>, remove: &[&str]) {
     let containers = witness.containers(run);
     house::assert_nothing_left(run);
     witness::assert_host_as_before(&containers, temporary.path());
-    witness::assert_policy(&containers);
+    witness::assert_policy(&containers, basis.runtime);
 
     let actual = serde_json::to_string_pretty(&promised(assessed.exit, &report)).unwrap() + "\n";
     let golden = folder.join("report.json");
@@ -288,4 +310,14 @@ submissions! { loaded() =>
     recognises_the_load: "recognises-the-load";
     forgets_what_it_confirms: "forgets-what-it-confirms";
     answers_errors_with_200: "answers-errors-with-200";
+}
+
+// The same reports as without it. Some others differ: there a process can end the first one of its container, a fork bomb meets the
+// limit of memory first, and thousands of sockets take their time. All of it is the candidate's doing.
+submissions! { under_gvisor(attacked(&house::workspace().join("tests/attacks/exercise"), "python")) =>
+    honest_under_gvisor: "honest-with-database";
+}
+
+submissions! { under_gvisor(greeting()) =>
+    eats_memory_under_gvisor: "eats-memory";
 }

@@ -38,6 +38,19 @@ pub(crate) fn has_engine() -> bool {
     answers
 }
 
+/// Whether the engine knows gVisor as `runsc`; a missing one fails where it is required.
+pub(crate) fn has_gvisor() -> bool {
+    let known = Command::new("docker")
+        .args(["info", "--format", "{{json .Runtimes}}"])
+        .output();
+    let known = known.is_ok_and(|known| String::from_utf8_lossy(&known.stdout).contains("\"runsc\""));
+    assert!(
+        known || std::env::var("ASSAY_REQUIRE_GVISOR").as_deref() != Ok("1"),
+        "ASSAY_REQUIRE_GVISOR=1, but the engine has no runtime runsc"
+    );
+    known
+}
+
 /// The small exercise that `assay exercise new` makes.
 pub(crate) fn greeting() -> &'static Path {
     static EXERCISE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();

@@ -17,6 +17,10 @@ pub struct EngineFacts {
     pub root_is_root: bool,
     /// Whether it takes orders over the network from anybody.
     pub is_exposed: bool,
+    /// Names of the runtimes that are registered there.
+    pub runtimes: Vec<String>,
+    /// The one that containers with candidates' code run under; none: the engine's own.
+    pub runtime: Option<String>,
 }
 
 /// What a container under the policy finds around itself. One line of JSON, from `drive surroundings`.
@@ -31,8 +35,28 @@ pub struct Surroundings {
     pub may_gain: bool,
     /// Capabilities that a process could ever have, as in `/proc/self/status`.
     pub capabilities: String,
-    /// What the kernel does with processes that crash.
+    /// What the kernel does with processes that crash; empty where it does not tell.
     pub core_pattern: String,
+    /// The kernel's description of itself.
+    #[serde(default)]
+    pub kernel: String,
+    /// Whether who reads from a connection is kept until there is something to read.
+    #[serde(default)]
+    pub reads_wait: bool,
+}
+
+/// What is found of a container under the runtime for candidates' code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confined {
+    /// None starts, for this reason.
+    Broken(String),
+    /// One started.
+    Works {
+        /// What it finds around itself.
+        surroundings: Surroundings,
+        /// Whether others in its pod reach what listens in it, and see whose it is.
+        is_reached: bool,
+    },
 }
 
 /// Something about the engine or its kernel that whoever runs Assay should know.
@@ -70,8 +94,13 @@ const RUNC_MENDED: [([u64; 2], u64); 2] = [([1, 2], 8), ([1, 3], 3)];
 /// The first version of the engine whose archive calls no container can turn against the host.
 const ARCHIVES_MENDED: [u64; 3] = [29, 5, 1];
 
-/// What gives cause for concern, grave things first. No surroundings: no container could be asked.
-pub fn concerns(engine: &EngineFacts, surroundings: Option<&Surroundings>) -> Vec<Concern> {
+/// What gives cause for concern, grave things first. No surroundings: no container could be asked. `confined`: of the
+/// runtime for candidates' code, where there is one.
+pub fn concerns(
+    engine: &EngineFacts,
+    surroundings: Option<&Surroundings>,
+    confined: Option<&Confined>,
+) -> Vec<Concern> {
     let mut found = Vec::new();
     if !engine.filters_calls {
         found.push(Concern::grave(
@@ -86,6 +115,10 @@ pub fn concerns(engine: &EngineFacts, surroundings: Option<&Surroundings>) -> Ve
         ));
     }
     found.extend(surroundings.into_iter().flat_map(felt));
+    if let (Some(runtime), Some(confined)) = (&engine.runtime, confined) {
+        let own = surroundings.map(|surroundings| surroundings.kernel.as_str());
+        found.extend(felt_under(runtime, confined, own.unwrap_or_default()));
+    }
     if let Some(version) = engine.runc.as_deref().filter(|version| !is_mended(version)) {
         found.push(Concern::mild(
             format!("runc {version} has known escapes (CVE-2025-31133, CVE-2025-52565, CVE-2025-52881)"),
@@ -114,6 +147,66 @@ pub fn concerns(engine: &EngineFacts, surroundings: Option<&Surroundings>) -> Ve
             "start the engine with userns-remap for a second wall; nothing of Assay's runs as root in a container",
         ));
     }
+    found.extend(unused(engine));
+    found
+}
+
+/// A gVisor that is there and not used.
+fn unused(engine: &EngineFacts) -> Option<Concern> {
+    let is_gvisor = |name: &&String| name.contains("runsc") || name.contains("gvisor");
+    let gvisor = engine.runtimes.iter().find(is_gvisor)?;
+    engine.runtime.is_none().then(|| {
+        Concern::mild(
+            format!("gVisor is registered at the engine as `{gvisor}` and not used"),
+            "with its name in engine.runtime (ASSAY_ENGINE_RUNTIME) candidates' code meets a kernel of its own, not this machine's; \
+             system calls are slower there",
+        )
+    })
+}
+
+fn felt_under(runtime: &str, confined: &Confined, kernel_of_others: &str) -> Vec<Concern> {
+    let (surroundings, is_reached) = match confined {
+        Confined::Broken(why) => {
+            return vec![Concern::grave(
+                format!("no container starts under `{runtime}`: {why}"),
+                "register gVisor with the arguments --network=host and --oci-seccomp, or leave engine.runtime empty; \
+                 it is tried again after a restart",
+            )];
+        }
+        Confined::Works {
+            surroundings,
+            is_reached,
+        } => (surroundings, is_reached),
+    };
+    let mut found = felt(surroundings);
+    for concern in &mut found {
+        concern.message = format!("under `{runtime}`: {}", concern.message);
+    }
+    if surroundings.kernel == kernel_of_others {
+        found.push(Concern::grave(
+            format!("`{runtime}` is not gVisor: containers under it have the kernel of all others"),
+            "name a gVisor in engine.runtime, or leave it empty",
+        ));
+    } else if !surroundings.reads_wait {
+        found.push(Concern::grave(
+            format!("`{runtime}` is too old: who reads from a connection gets an error before there is something to read"),
+            "use the gVisor of Debian 13 (20240729) or later: honest services would fail under this one",
+        ));
+    } else if !is_reached {
+        found.push(Concern::grave(
+            format!("what listens in a container under `{runtime}` is not reached from its pod"),
+            "register gVisor with the argument --network=host: a pod's network is nothing but loopback",
+        ));
+    }
+    if found.is_empty() {
+        found.push(Concern::mild(
+            format!(
+                "under `{runtime}` files in a container's own memory are bounded by their bytes and not by their number, processes \
+                 by 1024 at least, TCP goes through this machine's kernel, and candidates' code can speak for its own container"
+            ),
+            "nothing to do; every other limit is kept",
+        ));
+    }
     found
 }
 
@@ -131,7 +224,7 @@ fn felt(surroundings: &Surroundings) -> Vec<Concern> {
     if !surroundings.is_filtered {
         found.push(Concern::grave(
             "no filter of system calls is in force in containers",
-            "the engine ignores seccomp profiles; gVisor does so by design and filters by itself",
+            "the engine ignores seccomp profiles, as gVisor does unless it is registered with --oci-seccomp; name it in engine.runtime, it cannot be the runtime of all",
         ));
     }
     if surroundings.may_gain {
@@ -194,6 +287,69 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_about_a_runtime_for_candidates() {
+        let of = |kernel: &str| Surroundings {
+            is_filtered: true,
+            reads_wait: true,
+            kernel: kernel.into(),
+            ..Surroundings::default()
+        };
+        let works = |kernel: &str, is_reached| {
+            Some(Confined::Works {
+                surroundings: of(kernel),
+                is_reached,
+            })
+        };
+        let old = Confined::Works {
+            surroundings: Surroundings {
+                reads_wait: false,
+                ..of("4.4")
+            },
+            is_reached: true,
+        };
+        let unfiltered = Confined::Works {
+            surroundings: Surroundings {
+                is_filtered: false,
+                ..of("4.4")
+            },
+            is_reached: true,
+        };
+        let mut told = String::new();
+        for (runtime, confined) in [
+            (None, None),
+            (Some("runsc"), works("4.4", true)),
+            (Some("runsc"), works("4.4", false)),
+            (Some("runsc"), works("6.1", true)),
+            (Some("runsc"), Some(old)),
+            (Some("runsc"), Some(unfiltered)),
+            (Some("runsc"), Some(Confined::Broken("because of this".into()))),
+        ] {
+            let engine = EngineFacts {
+                version: "29.5.1".into(),
+                runc: Some("1.3.3".into()),
+                filters_calls: true,
+                cgroup_version: 2,
+                runtimes: vec!["runc".into(), "runsc".into()],
+                runtime: runtime.map(Into::into),
+                ..EngineFacts::default()
+            };
+            for concern in concerns(&engine, Some(&of("6.1")), confined.as_ref()) {
+                let weight = if concern.is_grave { "grave" } else { "mild" };
+                told += &format!("{weight}: {}\n", concern.message);
+            }
+        }
+        insta::assert_snapshot!(told, @r"
+        mild: gVisor is registered at the engine as `runsc` and not used
+        mild: under `runsc` files in a container's own memory are bounded by their bytes and not by their number, processes by 1024 at least, TCP goes through this machine's kernel, and candidates' code can speak for its own container
+        grave: what listens in a container under `runsc` is not reached from its pod
+        grave: `runsc` is not gVisor: containers under it have the kernel of all others
+        grave: `runsc` is too old: who reads from a connection gets an error before there is something to read
+        grave: under `runsc`: no filter of system calls is in force in containers
+        grave: no container starts under `runsc`: because of this
+        ");
+    }
+
+    #[test]
     fn what_is_told_about_an_engine() {
         let good = EngineFacts {
             version: "29.5.1".into(),
@@ -208,7 +364,7 @@ mod tests {
             core_pattern: "core".into(),
             ..Surroundings::default()
         };
-        assert_eq!(concerns(&good, Some(&calm)), []);
+        assert_eq!(concerns(&good, Some(&calm), None), []);
         let old = EngineFacts {
             version: "20.10.24+dfsg1".into(),
             runc: Some("1.1.5+ds1".into()),
@@ -223,8 +379,9 @@ mod tests {
             capabilities: "00000000a80425fb".into(),
             core_pattern: "|/usr/share/apport/apport".into(),
             is_filtered: false,
+            ..Surroundings::default()
         };
-        let told: Vec<String> = concerns(&old, Some(&open))
+        let told: Vec<String> = concerns(&old, Some(&open), None)
             .iter()
             .map(|concern| {
                 format!(

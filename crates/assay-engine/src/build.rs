@@ -54,7 +54,7 @@ async fn run(context: &Context<'_>, id: &str, evidence: &mut CheckEvidence) -> R
     let built = Built { deps, tree: None };
     context.events.doing(id, "building");
     let trees = context.trees()?;
-    let mut spec = context::container_spec(
+    let mut spec = context::foreign_spec(
         "build",
         context.image(&context.toolchain_image)?,
         context.limits(CheckKind::Build),
@@ -217,7 +217,7 @@ async fn try_to_install(
             .map_err(|error| faults::start(&error))?,
         None => context.pod().await?,
     };
-    let mut spec = context::container_spec("dependencies", image, context.limits(CheckKind::Build));
+    let mut spec = context::foreign_spec("dependencies", image, context.limits(CheckKind::Build));
     spec.env = wanted.toolchain.env.clone();
     spec.mounts = vec![Mount::writable(&volume, DEPS)];
     spec.tmpfs = vec![Tmpfs {

@@ -113,7 +113,7 @@ fn limits(context: &Context<'_>, isolated: Option<&Check>) -> Limits {
 
 /// A container for commands. The tree is in memory of its own, so nothing needs to be shared with any other.
 fn spec(toolchain: &Toolchain, image: Image, limits: Limits) -> ContainerSpec {
-    let mut spec = context::container_spec("commands", image, limits);
+    let mut spec = context::foreign_spec("commands", image, limits);
     spec.env = toolchain.env.clone();
     spec.tmpfs = vec![context::work_tmpfs()];
     spec

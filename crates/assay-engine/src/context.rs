@@ -198,6 +198,15 @@ pub(crate) fn container_spec(role: &str, image: Image, limits: Limits) -> Contai
         mounts: Vec::new(),
         tmpfs: Vec::new(),
         limits: sandbox_limits(limits),
+        is_foreign: false,
+    }
+}
+
+/// The same for a container in which a candidate's code runs.
+pub(crate) fn foreign_spec(role: &str, image: Image, limits: Limits) -> ContainerSpec {
+    ContainerSpec {
+        is_foreign: true,
+        ..container_spec(role, image, limits)
     }
 }
 

@@ -243,7 +243,7 @@ impl Rounds<'_> {
         let role = Role::Candidate {
             memory_bytes: limits.memory.0,
         };
-        let mut spec = context::container_spec("blackbox", context.image(&context.toolchain_image)?, limits);
+        let mut spec = context::foreign_spec("blackbox", context.image(&context.toolchain_image)?, limits);
         spec.env = context.toolchain.env.clone();
         // What the service knows, the tests know too, but for its database, which is not theirs to look into.
         spec.env.extend(context.app_env());

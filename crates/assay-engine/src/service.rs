@@ -175,7 +175,7 @@ impl<'a> Running<'a> {
     }
 
     /// Every listening socket belongs to whom it should: the databases' ports to the databases, the service's port to the
-    /// service. Anything else on those ports is the candidate's doing.
+    /// service (under gVisor to it or to another container there). Anything else on those ports is the candidate's doing.
     pub(crate) async fn attest(&self, with_app: bool) -> Result<(), Stop> {
         let mut wanted: Vec<(u16, u32)> = Vec::new();
         for service in &self.context.folder.services {
@@ -186,7 +186,10 @@ impl<'a> Running<'a> {
             );
         }
         if with_app {
-            wanted.push((self.context.folder.spec.app.port, self.app.container.uid()));
+            wanted.push((
+                self.context.folder.spec.app.port,
+                self.app.container.socket_owner(),
+            ));
         }
         let ports: Vec<u16> = wanted.iter().map(|(port, _)| *port).collect();
         let listeners = self
@@ -513,7 +516,7 @@ async fn make_app(
     let start = start.ok_or_else(|| Stop::BadExercise {
         detail: "the toolchain has no start command".into(),
     })?;
-    let mut spec = context::container_spec("app", context.image(program.image)?, program.limits);
+    let mut spec = context::foreign_spec("app", context.image(program.image)?, program.limits);
     spec.env = program.toolchain.env.clone();
     spec.env.extend(context.app_env());
     if let Some(password) = &program.password {

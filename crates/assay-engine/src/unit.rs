@@ -58,7 +58,7 @@ async fn run(
     let role = Role::Candidate {
         memory_bytes: limits.memory.0,
     };
-    let mut spec = context::container_spec("unit", context.image(&context.toolchain_image)?, limits);
+    let mut spec = context::foreign_spec("unit", context.image(&context.toolchain_image)?, limits);
     spec.env = context.toolchain.env.clone();
     spec.env.extend(context.app_env());
     spec.mounts = context::built_mounts(context, built, BUILT)?;

@@ -146,6 +146,7 @@ impl Run {
             ],
             tmpfs: vec![],
             limits: TRUSTED,
+            is_foreign: false,
         };
         let filler = self.container(spec).await?;
         let copied = filler

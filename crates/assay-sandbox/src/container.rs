@@ -37,6 +37,8 @@ pub struct ContainerSpec {
     pub tmpfs: Vec<Tmpfs>,
     /// What it may use.
     pub limits: Limits,
+    /// Whether a candidate's code runs in it. If so it runs under the engine's `runtime`, where there is one.
+    pub is_foreign: bool,
 }
 
 /// Something mounted into a container.
@@ -180,6 +182,7 @@ struct Inner {
     name: String,
     id: String,
     uid: u32,
+    socket_owner: u32,
     agent: Agent,
 }
 
@@ -211,6 +214,8 @@ impl Container {
         let mounts: Vec<Mount> = std::iter::once(agent)
             .chain(spec.mounts.iter().cloned())
             .collect();
+        let runtime = engine.runtime().name.as_deref().filter(|_| spec.is_foreign);
+        let socket_owner = runtime.map_or(number, |_| policy::SENTRY_USER);
         let body = policy::container(Shape {
             image: &spec.image.id,
             uid: number,
@@ -220,6 +225,7 @@ impl Container {
             limits: &spec.limits,
             network,
             labels: run.labels(&spec.role),
+            runtime,
         });
 
         let began = Instant::now();
@@ -272,6 +278,7 @@ impl Container {
                 name,
                 id,
                 uid: number,
+                socket_owner,
                 agent,
             }),
         })
@@ -294,6 +301,12 @@ impl Container {
     /// The numeric user that everything in it runs as.
     pub fn uid(&self) -> u32 {
         self.inner.uid
+    }
+
+    /// The user that others in its pod see behind its sockets: its own, or for all containers under gVisor the same one, which
+    /// no other container has.
+    pub fn socket_owner(&self) -> u32 {
+        self.inner.socket_owner
     }
 
     /// Runs a command to its end.
@@ -530,6 +543,7 @@ mod tests {
                 tmp_bytes: 1,
                 shm_bytes: 1,
             },
+            is_foreign: false,
         };
         assert!(check(&spec(&["/src", "/srcs", "/work"])).is_ok());
         for bad in [

@@ -1,7 +1,7 @@
 //! The connection to Docker, and how every call to it is made.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use assay_core::preflight::EngineFacts;
@@ -33,6 +33,7 @@ pub struct Engine {
 struct Inner {
     docker: Docker,
     info: EngineInfo,
+    runtime: Runtime,
     starts: Semaphore,
     uids: Uids,
     live_runs: Mutex<HashSet<String>>,
@@ -54,6 +55,16 @@ pub struct EngineInfo {
     pub facts: EngineFacts,
 }
 
+/// What containers with candidates' code run under.
+#[derive(Debug, Default)]
+pub(crate) struct Runtime {
+    /// As the engine knows it; none: the engine's own choice, as for all others.
+    pub(crate) name: Option<String>,
+    /// What the engine said when nothing could be started under it. It is not tried again then: each time would leave processes
+    /// behind.
+    pub(crate) failure: OnceLock<String>,
+}
+
 /// Why there is no connection to an engine.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -72,6 +83,17 @@ pub enum ConnectError {
         address: String,
         /// What happened.
         source: EngineError,
+    },
+    /// It does not know the runtime that is asked for.
+    #[error(
+        "the container engine has no runtime {runtime:?}, it has {} (register it among the `runtimes` of /etc/docker/daemon.json and reload the engine, or leave engine.runtime empty)",
+        .known.join(", ")
+    )]
+    Runtime {
+        /// As asked for.
+        runtime: String,
+        /// What there is.
+        known: Vec<String>,
     },
 }
 
@@ -114,11 +136,12 @@ impl EngineError {
 }
 
 impl Engine {
-    /// Connects to the engine at an address, or to the local one.
+    /// Connects to the engine at an address, or to the local one. Containers with candidates' code run under `runtime`, a
+    /// gVisor that is registered at the engine; without one under the engine's own, like all others.
     ///
     /// # Errors
-    /// When the address has a wrong form, or no engine answers there.
-    pub async fn connect(address: Option<&str>) -> Result<Self, ConnectError> {
+    /// When the address has a wrong form, no engine answers there, or it does not know the runtime.
+    pub async fn connect(address: Option<&str>, runtime: Option<&str>) -> Result<Self, ConnectError> {
         let address = address.unwrap_or(LOCAL);
         let failed = |source| ConnectError::Engine {
             address: address.to_owned(),
@@ -141,7 +164,14 @@ impl Engine {
             call("ask for its version", QUICK, docker.version()),
         )
         .map_err(failed)?;
-        let facts = facts(&info, version);
+        let facts = facts(&info, version, runtime);
+        if let Some(runtime) = runtime.filter(|&runtime| !facts.runtimes.iter().any(|known| known == runtime))
+        {
+            return Err(ConnectError::Runtime {
+                runtime: runtime.to_owned(),
+                known: facts.runtimes,
+            });
+        }
         let info = EngineInfo {
             version: facts.version.clone(),
             cgroup_version: facts.cgroup_version,
@@ -154,6 +184,10 @@ impl Engine {
                 starts: Semaphore::new(info.cpus as usize),
                 docker,
                 info,
+                runtime: Runtime {
+                    name: runtime.map(str::to_owned),
+                    failure: OnceLock::new(),
+                },
                 uids: Uids::new(std::process::id()),
                 live_runs: Mutex::default(),
                 leftovers: Mutex::default(),
@@ -178,6 +212,10 @@ impl Engine {
 
     pub(crate) fn docker(&self) -> &Docker {
         &self.inner.docker
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.inner.runtime
     }
 
     pub(crate) fn uids(&self) -> &Uids {
@@ -212,12 +250,19 @@ impl Engine {
     }
 }
 
-fn facts(info: &SystemInfo, version: SystemVersion) -> EngineFacts {
+fn facts(info: &SystemInfo, version: SystemVersion, runtime: Option<&str>) -> EngineFacts {
     let options = info.security_options.clone().unwrap_or_default();
     let has = |name: &str| options.iter().any(|option| option.starts_with(name));
     let warnings = info.warnings.clone().unwrap_or_default();
     let runc = version.components.unwrap_or_default();
     let runc = runc.into_iter().find(|component| component.name == "runc");
+    let mut runtimes: Vec<String> = info
+        .runtimes
+        .iter()
+        .flatten()
+        .map(|(name, _)| name.clone())
+        .collect();
+    runtimes.sort();
     EngineFacts {
         version: info.server_version.clone().unwrap_or_default(),
         runc: runc.map(|component| component.version),
@@ -230,6 +275,8 @@ fn facts(info: &SystemInfo, version: SystemVersion) -> EngineFacts {
         is_exposed: warnings
             .iter()
             .any(|warning| warning.contains("API is accessible on")),
+        runtimes,
+        runtime: runtime.map(str::to_owned),
     }
 }
 
@@ -311,7 +358,10 @@ mod tests {
                 "no container engine at unix:///nonexistent/docker.sock",
             ),
         ] {
-            let error = Engine::connect(Some(address)).await.unwrap_err().to_string();
+            let error = Engine::connect(Some(address), None)
+                .await
+                .unwrap_err()
+                .to_string();
             assert!(error.starts_with(message), "{error}");
         }
     }

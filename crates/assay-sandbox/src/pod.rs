@@ -197,6 +197,7 @@ fn trusted(run: &Run, role: &str, mounts: Vec<Mount>) -> ContainerSpec {
         mounts,
         tmpfs: vec![],
         limits: TRUSTED,
+        is_foreign: false,
     }
 }
 

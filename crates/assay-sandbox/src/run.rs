@@ -417,6 +417,7 @@ impl RunInner {
             limits: &TRUSTED,
             network: Network::Own,
             labels: self.labels("fill"),
+            runtime: None,
         });
         let name = self.new_name("fill");
         self.register_container(&name, uid);

@@ -96,6 +96,7 @@ impl Volumes {
                 memory_bytes,
                 ..TRUSTED
             },
+            is_foreign: false,
         };
         let holder = run.container(spec).await?;
         Ok(Self {

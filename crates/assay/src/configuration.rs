@@ -101,6 +101,8 @@ pub(crate) struct EngineSection {
     #[serde(deserialize_with = "unless_empty")]
     pub(crate) address: Option<String>,
     #[serde(deserialize_with = "unless_empty")]
+    pub(crate) runtime: Option<String>,
+    #[serde(deserialize_with = "unless_empty")]
     pub(crate) ca_bundle: Option<PathBuf>,
     #[serde(deserialize_with = "unless_empty")]
     pub(crate) advisories: Option<PathBuf>,

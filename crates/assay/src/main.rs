@@ -6,6 +6,7 @@ mod ci;
 mod commands;
 mod configuration;
 mod data_folder;
+mod engine;
 mod exit;
 mod key_folder;
 mod local_account;
@@ -29,9 +30,8 @@ struct Cli {
     /// what the configuration says for the daemon.
     #[arg(long, global = true, env = "ASSAY_LOG", value_name = "FILTER")]
     log: Option<String>,
-    /// The container engine's address; by default `DOCKER_HOST` or the local socket.
-    #[arg(long, global = true, env = "DOCKER_HOST", value_name = "URL")]
-    engine: Option<String>,
+    #[command(flatten)]
+    engine: engine::Options,
     #[command(subcommand)]
     command: Command,
 }
@@ -130,7 +130,7 @@ fn main() -> std::process::ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let cancel = CancellationToken::new();
-    let engine = cli.engine.as_deref();
+    let engine = &cli.engine;
     match cli.command {
         Command::Once(command) => {
             let filter = cli.log.as_deref().unwrap_or("warn");
@@ -160,7 +160,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-async fn once(command: Once, engine: Option<&str>, cancel: &CancellationToken) -> anyhow::Result<Exit> {
+async fn once(command: Once, engine: &engine::Options, cancel: &CancellationToken) -> anyhow::Result<Exit> {
     match command {
         Once::Run(arguments) => commands::run::run(arguments, engine, cancel).await,
         Once::Report(arguments) => commands::report::run(&arguments).await,

@@ -7,11 +7,13 @@ use assay_sandbox::{Engine, images};
 /// What gives cause for concern. Where no container can look around, that is one of them, as long as it lasts.
 pub(crate) async fn examine(engine: &Engine) -> Vec<Concern> {
     let unknown = |why: String| {
-        let mut found = concerns(&engine.info().facts, None);
-        found.push(Concern::mild(
-            format!("whether containers are closed is not known: {why}"),
-            "`assay images build`, then `assay doctor`",
-        ));
+        let mut found = concerns(&engine.info().facts, None, None);
+        let message = format!("whether containers are closed is not known: {why}");
+        found.push(Concern {
+            // A runtime for candidates' code is not relied upon before it was tried.
+            is_grave: engine.info().facts.runtime.is_some(),
+            ..Concern::mild(message, "`assay images build`, then `assay doctor`")
+        });
         found
     };
     let drive = match images::resolve(engine, DRIVE_IMAGE).await {

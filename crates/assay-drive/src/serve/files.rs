@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use assay_core::agent::{AgentError, Answer, Base64, ErrorKind, Link, MAX_CHUNK_BYTES, Place, Read, Write};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::symlinkat;
 
@@ -163,14 +163,46 @@ pub(super) fn open_beneath<P: ?Sized + nix::NixPath>(
 ) -> nix::Result<OwnedFd> {
     let resolve =
         ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    openat2(
-        directory,
-        path,
-        OpenHow::new()
-            .flags(flags | OFlag::O_CLOEXEC)
-            .mode(mode)
-            .resolve(resolve),
-    )
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(mode)
+        .resolve(resolve);
+    match openat2(directory, path, how) {
+        // gVisor has none; there our filter of system calls, which it reads by name, forbids what has no name.
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            path.with_nix_path(|path| open_step_by_step(directory, path.to_bytes(), flags, mode))?
+        }
+        opened => opened,
+    }
+}
+
+/// The same for kernels without `openat2`: each step is opened by itself, and none may be a link or lead up.
+fn open_step_by_step(
+    directory: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlag,
+    mode: Mode,
+) -> nix::Result<OwnedFd> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let steps: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    if path.starts_with(b"/") || steps.contains(&b"..".as_slice()) {
+        return Err(Errno::EXDEV);
+    }
+    let always = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut within = directory.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+    let (last, parents) = steps.split_last().ok_or(Errno::ENOENT)?;
+    for step in parents.iter().filter(|step| !step.is_empty()) {
+        within = openat(
+            within.as_fd(),
+            *step,
+            OFlag::O_PATH | OFlag::O_DIRECTORY | always,
+            Mode::empty(),
+        )?;
+    }
+    let last = if last.is_empty() { b".".as_slice() } else { last };
+    openat(within.as_fd(), last, flags | always, mode)
 }
 
 /// Whether a link with this target, in a directory `depth` levels below the root, leads to a place in the root.
@@ -284,6 +316,46 @@ mod tests {
         )
         .map_err(|error| error.kind)?;
         Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn step_by_step_opens_what_openat2_opens_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/b/file"), "").unwrap();
+        std::fs::write(dir.path().join("secret"), "").unwrap();
+        symlink("b", root.join("a/link")).unwrap();
+        symlink("b/file", root.join("a/to-file")).unwrap();
+        symlink("..", root.join("up")).unwrap();
+        let directory = open_root(root.to_str().unwrap()).unwrap();
+        let absolute = root.join("a/b/file").display().to_string();
+        for (path, opens) in [
+            ("a/b/file", true),
+            ("a/./b//file", true),
+            ("a/b/", true),
+            (".", true),
+            ("a/link/file", false),
+            ("a/link", false),
+            ("a/link/", false),
+            ("a/to-file", false),
+            ("up/secret", false),
+            ("../secret", false),
+            ("a/../../secret", false),
+            ("a/b/file/", false),
+            ("a/missing", false),
+            ("", false),
+            (&absolute, false),
+        ] {
+            let (flags, mode) = (OFlag::O_RDONLY, Mode::empty());
+            let at_once = open_beneath(directory.as_fd(), path, flags, mode);
+            let by_steps = open_step_by_step(directory.as_fd(), path.as_bytes(), flags, mode);
+            assert_eq!(
+                (at_once.is_ok(), by_steps.is_ok()),
+                (opens, opens),
+                "{path}: {by_steps:?}"
+            );
+        }
     }
 
     #[test]

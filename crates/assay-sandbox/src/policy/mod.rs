@@ -8,6 +8,7 @@
 mod uids;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount,
@@ -23,11 +24,25 @@ pub(crate) use uids::{UidLease, Uids};
 /// other protocols on top of TCP (`TCP_ULP`), limits of other processes, `sync` of the host's disks, foreign architectures.
 const SECCOMP: &str = include_str!("seccomp.json");
 
+/// How the filter says that there is no `clone3`, so that programs use `clone`, whose flags it can see.
+const NO_CLONE3: &str = "\"action\": \"SCMP_ACT_ERRNO\",\n   \"errnoRet\": 38";
+
+/// The filter for gVisor. That knows one error for all that is forbidden, and a program that gets it from `clone3` has no threads; so
+/// it is left to gVisor to say that it has none.
+static SECCOMP_FOR_GVISOR: LazyLock<String> =
+    LazyLock::new(|| SECCOMP.replace(NO_CLONE3, "\"action\": \"SCMP_ACT_ALLOW\""));
+
 /// Where the agent is in every container.
 pub(crate) const AGENT: &str = "/assay/drive";
 
 /// The directory that holds the agent, and into which its volume is mounted.
 pub(crate) const AGENT_DIRECTORY: &str = "/assay";
+
+/// The user whom the machine's kernel sees behind sockets of a container under gVisor, whatever user opened them inside.
+pub(crate) const SENTRY_USER: u32 = 0;
+
+/// The least processes that gVisor gets along with: its own threads count as the container's.
+const SENTRY_PIDS: u32 = 1024;
 
 /// Files in the temporary file system.
 const TMP_INODES: u64 = 8192;
@@ -85,6 +100,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) network: Network,
     pub(crate) labels: HashMap<String, String>,
+    /// The gVisor under which it runs; none: the engine's own runtime.
+    pub(crate) runtime: Option<&'a str>,
 }
 
 /// The configuration of a container of this shape.
@@ -98,6 +115,7 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
         limits,
         network,
         labels,
+        runtime,
     } = shape;
     let mut env: Vec<String> = env
         .iter()
@@ -109,6 +127,10 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
         bytes: limits.tmp_bytes,
         inodes: TMP_INODES,
         exec: false,
+    };
+    let filter = match runtime {
+        Some(_) => SECCOMP_FOR_GVISOR.as_str(),
+        None => SECCOMP,
     };
     ContainerCreateBody {
         image: Some(image.to_owned()),
@@ -139,7 +161,7 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
             readonly_rootfs: Some(true),
             privileged: Some(false),
             cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={SECCOMP}")]),
+            security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={filter}")]),
             ipc_mode: Some("private".to_owned()),
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
             memory: Some(signed(limits.memory_bytes)),
@@ -148,7 +170,11 @@ pub(crate) fn container(shape: Shape<'_>) -> ContainerCreateBody {
             oom_score_adj: Some(500),
             nano_cpus: Some(nano_cpus(limits.cpus)),
             cpuset_cpus: limits.cpuset.clone(),
-            pids_limit: Some(i64::from(limits.pids)),
+            runtime: runtime.map(str::to_owned),
+            pids_limit: Some(i64::from(match runtime {
+                Some(_) => limits.pids.max(SENTRY_PIDS),
+                None => limits.pids,
+            })),
             ulimits: Some(ulimits(limits)),
             shm_size: Some(signed(limits.shm_bytes)),
             tmpfs: Some(
@@ -232,6 +258,20 @@ fn signed(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_filter_for_gvisor_differs_in_one_call() {
+        let [ours, theirs] = [SECCOMP, &SECCOMP_FOR_GVISOR].map(|text| {
+            let profile: serde_json::Value = serde_json::from_str(text).unwrap();
+            profile["syscalls"].as_array().unwrap().clone()
+        });
+        let differ: Vec<_> = std::iter::zip(ours, theirs)
+            .filter(|(ours, theirs)| ours != theirs)
+            .map(|(_, theirs)| theirs)
+            .collect();
+        let allowed = serde_json::json!({"names": ["clone3"], "action": "SCMP_ACT_ALLOW"});
+        assert_eq!(differ, [allowed]);
+    }
 
     #[test]
     fn the_filter_is_an_allow_list_without_the_calls_that_reach_past_the_container() {

@@ -133,7 +133,7 @@ async fn a_worker_removes_what_its_former_life_left_and_nothing_else() {
             drive: bench.drive.clone(),
         };
         // The former life: an engine of its own, so that nobody here knows of the run.
-        let former = Engine::connect(address().as_deref()).await.unwrap();
+        let former = Engine::connect(address().as_deref(), None).await.unwrap();
         let left_behind = Run::start(&former, spec(&id), CancellationToken::new())
             .await
             .unwrap();
@@ -174,7 +174,7 @@ async fn the_containers_of_a_dead_process_end_and_are_swept_by_another() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let engine = Engine::connect(address().as_deref()).await.unwrap();
+            let engine = Engine::connect(address().as_deref(), None).await.unwrap();
             let run = Run::start(&engine, spec, CancellationToken::new()).await.unwrap();
             run.pod().await.unwrap();
             std::mem::forget(run);

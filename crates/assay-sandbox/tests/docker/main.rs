@@ -13,6 +13,7 @@ mod commands;
 mod egress;
 mod files;
 mod floods;
+mod gvisor;
 mod images;
 mod lifecycle;
 mod limits;
@@ -74,6 +75,7 @@ impl Bench {
             mounts,
             tmpfs: vec![],
             limits,
+            is_foreign: true,
         }
     }
 }
@@ -93,7 +95,11 @@ pub(crate) fn limits() -> Limits {
 
 /// Runs a test in a run of its own, and fails when anything of it is left afterwards.
 pub(crate) async fn with_bench(test: impl AsyncFnOnce(&Bench)) {
-    let Some(bench) = bench().await else { return };
+    with(bench().await, test).await;
+}
+
+pub(crate) async fn with(bench: Option<Bench>, test: impl AsyncFnOnce(&Bench)) {
+    let Some(bench) = bench else { return };
     // A test that fails leaves nothing either.
     let outcome = AssertUnwindSafe(test(&bench)).catch_unwind().await;
     bench.run.destroy(Duration::from_secs(60)).await.unwrap();
@@ -107,9 +113,14 @@ pub(crate) async fn with_bench(test: impl AsyncFnOnce(&Bench)) {
 
 /// A run, or none where there is no engine and none is required.
 pub(crate) async fn bench() -> Option<Bench> {
-    let engine = match Engine::connect(address().as_deref()).await {
+    bench_under(None, "ASSAY_REQUIRE_DOCKER").await
+}
+
+/// One whose containers run under this runtime; which variable says that the test must not be skipped.
+pub(crate) async fn bench_under(runtime: Option<&str>, required_by: &str) -> Option<Bench> {
+    let engine = match Engine::connect(address().as_deref(), runtime).await {
         Ok(engine) => engine,
-        Err(error) if variable("ASSAY_REQUIRE_DOCKER").as_deref() == Some("1") => panic!("{error}"),
+        Err(error) if variable(required_by).as_deref() == Some("1") => panic!("{error}"),
         Err(error) => {
             println!("skipped: {error}");
             return None;

@@ -8,7 +8,7 @@ use assay_sandbox::{Command, Probe, Target};
 use crate::with_bench;
 
 /// A server that answers everything with a status, in Perl.
-fn server(port: u16, status: u16) -> Command {
+pub(crate) fn server(port: u16, status: u16) -> Command {
     let program = format!(
         r#"use Socket; socket(S, PF_INET, SOCK_STREAM, 0); setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
         bind(S, sockaddr_in({port}, INADDR_LOOPBACK)) or die; listen(S, 9) or die;

@@ -5,10 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use assay_core::evidence::Evidence;
+use assay_core::preflight::Concern;
 use assay_core::report::Report;
 use assay_engine::{Events, ExerciseFolder, Job, Quiet, Scored, Teardown, evidence_files};
-use assay_sandbox::Engine;
+use assay_sandbox::{ConnectError, Engine};
 use tokio_util::sync::CancellationToken;
+
+use crate::exit::{Exit, Expected};
+use crate::{engine, preflight};
 
 /// What is left of runs that died is removed once it is older than this.
 const LEFTOVERS_AFTER: Duration = Duration::from_secs(2 * 3600);
@@ -28,11 +32,30 @@ pub(crate) struct Request<'a> {
     pub(crate) out: &'a Path,
 }
 
-/// Connects to the engine.
-pub(crate) async fn connect(engine: Option<&str>) -> anyhow::Result<Engine> {
-    Engine::connect(engine).await.context(
-        "no container engine answers (hint: start Docker, or set DOCKER_HOST; ci/engine does it on Debian as root)",
-    )
+/// Connects to the engine. Where it has a runtime for candidates' code, that is tried first: what it does not keep must neither
+/// let code out nor be taken for a candidate's fault.
+pub(crate) async fn connect(engine: &engine::Options) -> anyhow::Result<Engine> {
+    let engine = match engine.connect().await {
+        Err(error @ ConnectError::Runtime { .. }) => return Err(unusable(error.to_string())),
+        connected => connected.context(
+            "no container engine answers (hint: start Docker, or set DOCKER_HOST; ci/engine does it on Debian as root)",
+        )?,
+    };
+    if engine.info().facts.runtime.is_some() {
+        let concerns = preflight::examine(&engine).await;
+        if let Some(Concern { message, hint, .. }) = concerns.into_iter().find(|concern| concern.is_grave) {
+            return Err(unusable(format!("{message} (hint: {hint})")));
+        }
+    }
+    Ok(engine)
+}
+
+fn unusable(message: String) -> anyhow::Error {
+    Expected {
+        exit: Exit::BadConfiguration,
+        message,
+    }
+    .into()
 }
 
 /// Removes what dead runs left.
@@ -94,15 +117,12 @@ struct Prepared {
 
 impl Prepared {
     fn of(request: &Request<'_>) -> anyhow::Result<Self> {
-        let source = request
-            .repository
-            .parse()
-            .map_err(|error| crate::exit::Expected {
-                exit: crate::exit::Exit::BadConfiguration,
-                message: format!(
-                    "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
-                ),
-            })?;
+        let source = request.repository.parse().map_err(|error| Expected {
+            exit: Exit::BadConfiguration,
+            message: format!(
+                "{error} (hint: give a folder, or an https, http or ssh address without credentials)"
+            ),
+        })?;
         Ok(Self {
             scratch: tempfile::tempdir().context("no temporary folder can be made")?,
             source,

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::configuration::{Configuration, Options};
+use crate::engine;
 use crate::exit::Exit;
 use crate::progress;
 
@@ -73,7 +74,7 @@ impl Finding {
     }
 }
 
-pub(crate) async fn run(arguments: &Arguments, engine: Option<&str>) -> anyhow::Result<Exit> {
+pub(crate) async fn run(arguments: &Arguments, engine: &engine::Options) -> anyhow::Result<Exit> {
     let findings = match Configuration::try_load(&arguments.options)? {
         Ok(configuration) => {
             let mut findings = vec![Finding::good("configuration", "has no mistakes")];

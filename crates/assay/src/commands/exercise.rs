@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 
 use super::folders;
+use crate::engine;
 use crate::exit::Exit;
 use crate::progress;
 
@@ -50,7 +51,7 @@ pub(crate) struct Checkout {
 
 pub(crate) async fn run(
     command: Command,
-    engine: Option<&str>,
+    engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     match command {

@@ -9,6 +9,7 @@ use assay_sandbox::images::{self, BuildOptions, ImageFolder};
 use clap::{Args, Subcommand};
 
 use super::{assess, folders, run};
+use crate::engine;
 use crate::exit::Exit;
 use crate::progress;
 
@@ -46,8 +47,13 @@ pub(crate) struct Build {
     verbose: bool,
 }
 
-pub(crate) async fn run(command: Command, engine: Option<&str>) -> anyhow::Result<Exit> {
-    let engine = assess::connect(engine).await?;
+pub(crate) async fn run(command: Command, engine: &engine::Options) -> anyhow::Result<Exit> {
+    // Nothing of a candidate's runs.
+    let engine = engine::Options {
+        runtime: None,
+        ..engine.clone()
+    };
+    let engine = assess::connect(&engine).await?;
     match command {
         Command::Build(arguments) => build(&engine, &arguments).await?,
         Command::List => {

@@ -11,6 +11,7 @@ use super::assess::{self, Request};
 use super::output::{self, Format};
 use super::{attest, folders};
 use crate::ci::Ci;
+use crate::engine;
 use crate::exit::{Exit, Expected};
 use crate::progress::{self, Style};
 
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(
     arguments: Arguments,
-    engine: Option<&str>,
+    engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;

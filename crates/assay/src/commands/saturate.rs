@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assess::{self, Request};
 use super::{folders, run};
+use crate::engine;
 use crate::exit::{Exit, Expected};
 use crate::progress::{self, Style};
 
@@ -55,7 +56,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(
     arguments: &Arguments,
-    engine: Option<&str>,
+    engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let mut folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;

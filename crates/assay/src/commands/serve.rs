@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::{backup, worker};
 use crate::configuration::{Configuration, Options};
 use crate::data_folder::DataFolder;
+use crate::engine;
 use crate::exit::Exit;
 use crate::local_account;
 
@@ -37,7 +38,7 @@ pub(crate) struct Arguments {
 /// Serves until `stop` is cancelled, then drains.
 pub(crate) async fn serve(
     configuration: &Configuration,
-    engine: Option<&str>,
+    engine: &engine::Options,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let data = DataFolder::open(&configuration.data)?;

@@ -14,8 +14,9 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{backup, folders, run, serve};
-use crate::configuration::{Configuration, Options, WorkerSection};
+use crate::configuration::{Configuration, EngineSection, Options, WorkerSection};
 use crate::data_folder::DataFolder;
+use crate::engine;
 use crate::exit::{Exit, Expected};
 use crate::preflight;
 
@@ -35,7 +36,7 @@ pub(crate) struct Arguments {
 /// Carries runs out until `stop` is cancelled. The database is the daemon's, and so are data folder and schema.
 pub(crate) async fn work(
     configuration: &Configuration,
-    engine: Option<&str>,
+    engine: &engine::Options,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let data = DataFolder::open(&configuration.data)?;
@@ -68,7 +69,7 @@ pub(super) enum Note {
 pub(super) struct Station {
     section: WorkerSection,
     name: String,
-    address: Option<String>,
+    engine: EngineSection,
     extra_ca: Option<Vec<u8>>,
     advisories: Option<PathBuf>,
     lock: HostLock,
@@ -90,7 +91,7 @@ impl Station {
         let section = configuration.worker.clone();
         Ok(Self {
             name: section.name.clone().unwrap_or_else(host_name),
-            address: configuration.engine.address.clone(),
+            engine: configuration.engine.clone(),
             extra_ca: run::read_ca(configuration.engine.ca_bundle.as_deref())?,
             advisories: folders::advisories(configuration.engine.advisories.as_deref())?.map(Path::to_owned),
             lock: HostLock::take(&data.join("")).context("no runs can be carried out here")?,
@@ -104,10 +105,9 @@ impl Station {
     }
 
     /// Waits for an engine that is safe to use, then works. `note` is told about the engine.
-    pub(super) async fn work(self, engine: Option<&str>, stop: &CancellationToken, note: impl Fn(Note)) {
-        let address = self.address.clone();
-        let address = address.as_deref().or(engine);
-        let Some(engine) = until_connected(address, stop, &note).await else {
+    pub(super) async fn work(self, engine: &engine::Options, stop: &CancellationToken, note: impl Fn(Note)) {
+        let engine = engine.under(&self.engine);
+        let Some(engine) = until_connected(&engine, stop, &note).await else {
             return;
         };
         if !until_safe(&engine, stop, &note).await {
@@ -177,13 +177,13 @@ impl Station {
 }
 
 async fn until_connected(
-    address: Option<&str>,
+    engine: &engine::Options,
     stop: &CancellationToken,
     note: &impl Fn(Note),
 ) -> Option<Engine> {
     let mut told = false;
     loop {
-        match Engine::connect(address).await {
+        match engine.connect().await {
             Ok(engine) => {
                 note(Note::Usable(true));
                 return Some(engine);

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use assay_core::preflight::Concern;
 use assay_core::units::Bytes;
 use assay_engine::Exercises;
-use assay_sandbox::{Engine, images};
+use assay_sandbox::{ConnectError, Engine, images};
 use assay_store::Store;
 
 use super::Finding;
 use crate::configuration::Configuration;
-use crate::preflight;
+use crate::{engine, preflight};
 
 /// Below this, evidence and repositories will soon have no room, in bytes.
 const LITTLE_ROOM: u64 = 2 << 30;
@@ -26,7 +26,7 @@ const OLDEST_GIT: [u32; 2] = [2, 39];
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Examines everything.
-pub(super) async fn all(configuration: &Configuration, engine: Option<&str>) -> Vec<Finding> {
+pub(super) async fn all(configuration: &Configuration, engine: &engine::Options) -> Vec<Finding> {
     let mut findings = data_folder(&configuration.data);
     findings.extend(secrets(configuration));
     findings.push(database(configuration).await);
@@ -51,13 +51,18 @@ pub(super) async fn all(configuration: &Configuration, engine: Option<&str>) -> 
         ),
         n => Finding::good("exercises", format!("{n} without mistakes")),
     });
-    let address = configuration.engine.address.as_deref().or(engine);
-    match Engine::connect(address).await {
+    let engine = engine.under(&configuration.engine);
+    let address = engine.address.as_deref();
+    match engine.connect().await {
         Ok(engine) => {
             findings.push(engine_found(&engine));
             findings.extend(containers_found(&engine).await);
             findings.extend(socket_found(address));
             findings.extend(images_found(&engine, &exercises).await);
+        }
+        Err(error @ ConnectError::Runtime { .. }) => {
+            let hint = "register gVisor with --network=host and --oci-seccomp, or leave engine.runtime empty";
+            findings.push(Finding::broken("engine", error.to_string(), hint));
         }
         Err(error) => findings.push(Finding::broken(
             "engine",
@@ -219,12 +224,15 @@ async fn git() -> Finding {
 
 fn engine_found(engine: &Engine) -> Finding {
     let info = engine.info();
+    let under = info.facts.runtime.as_ref();
+    let under = under.map(|runtime| format!("; candidates' code runs under `{runtime}`"));
     let message = format!(
-        "{} answers: {} cores, {} MiB, cgroup v{}",
+        "{} answers: {} cores, {} MiB, cgroup v{}{}",
         info.version,
         info.cpus,
         info.memory_bytes >> 20,
-        info.cgroup_version
+        info.cgroup_version,
+        under.unwrap_or_default()
     );
     Finding::good("engine", message)
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::assess::{self, Request};
 use super::super::{folders, output, run};
+use crate::engine;
 use crate::exit::Exit;
 use crate::progress::{self, Style};
 
@@ -67,7 +68,7 @@ impl Solution {
 
 pub(crate) async fn run(
     arguments: &Arguments,
-    engine: Option<&str>,
+    engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let folder = folders::exercise(&arguments.dir, arguments.runner_images.as_deref())?;
