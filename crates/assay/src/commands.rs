@@ -24,3 +24,4 @@ mod attest;
 mod due;
 mod folders;
 mod output;
+mod submission;

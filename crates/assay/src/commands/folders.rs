@@ -49,3 +49,13 @@ pub(crate) fn advisories(given: Option<&Path>) -> anyhow::Result<Option<&Path>> 
         given => Ok(given),
     }
 }
+
+/// The bytes of the certificate authorities in this file, where one is named.
+pub(crate) fn ca_bundle(given: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read =
+        |path: &Path| std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()));
+    given
+        .filter(|given| !given.as_os_str().is_empty())
+        .map(read)
+        .transpose()
+}

@@ -8,7 +8,7 @@ use assay_engine::DRIVE_IMAGE;
 use assay_sandbox::images::{self, BuildOptions, ImageFolder};
 use clap::{Args, Subcommand};
 
-use super::{assess, folders, run};
+use super::{assess, folders};
 use crate::engine;
 use crate::exit::Exit;
 use crate::progress;
@@ -81,7 +81,7 @@ async fn build(engine: &assay_sandbox::Engine, arguments: &Build) -> anyhow::Res
     } else {
         arguments.names.clone()
     };
-    let extra_ca = run::read_ca(arguments.ca_bundle.as_deref())?;
+    let extra_ca = folders::ca_bundle(arguments.ca_bundle.as_deref())?;
     for name in names {
         let folder = ImageFolder::read(&root.join(&name))?;
         let agent = if name == DRIVE_IMAGE {

@@ -2,33 +2,23 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use assay_core::report::Report;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::assess::{self, Request};
 use super::output::{self, Format};
+use super::submission::Submission;
 use super::{attest, folders};
 use crate::ci::Ci;
 use crate::engine;
-use crate::exit::{Exit, Expected};
+use crate::exit::Exit;
 use crate::progress::{self, Style};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder of the exercise.
-    #[arg(long, value_name = "DIR")]
-    exercise: PathBuf,
-    /// The repository: a folder, or an https, http or ssh address.
-    #[arg(long, value_name = "PATH_OR_URL")]
-    repo: String,
-    /// Branch, tag or commit; by default the repository's default branch.
-    #[arg(long = "ref", value_name = "REF")]
-    reference: Option<String>,
-    /// Track of the exercise; may be left out when it has only one.
-    #[arg(long)]
-    track: Option<String>,
+    #[command(flatten)]
+    submission: Submission,
     /// Folder for the report and its evidence.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -41,22 +31,13 @@ pub(crate) struct Arguments {
     /// Tell what happens as JSON lines on standard output.
     #[arg(long)]
     json: bool,
-    /// Seed of random data in checks; by default drawn by chance and kept in the report.
-    #[arg(long)]
-    seed: Option<u64>,
     /// Private key (Ed25519, PEM) that the report is signed with; by default the user's own, made at the first run.
     #[arg(long, env = "ASSAY_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Certificate authorities (PEM) that candidates' package managers trust besides the usual ones.
-    #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
     /// Folder of OSV records (JSON), such as an unpacked export of osv.dev, to audit dependencies against; without one they are
     /// not audited.
     #[arg(long, env = "ASSAY_ADVISORIES", value_name = "DIR")]
     advisories: Option<PathBuf>,
-    /// Folder with the images' sources; by default the nearest `runner-images`.
-    #[arg(long, value_name = "DIR")]
-    runner_images: Option<PathBuf>,
 }
 
 pub(crate) async fn run(
@@ -64,13 +45,10 @@ pub(crate) async fn run(
     engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
-    let track = match &arguments.track {
-        Some(track) => track.clone(),
-        None => only_track(&folder)?,
-    };
+    let submission = &arguments.submission;
+    let (folder, track) = submission.exercise()?;
     attest::check_key(arguments.key.as_deref())?;
-    let extra_ca = read_ca(arguments.ca_bundle.as_deref())?;
+    let extra_ca = submission.extra_ca()?;
     let engine = assess::connect(engine).await?;
     let (events, receiver) = assay_engine::events::channel();
     let style = if arguments.json { Style::Json } else { Style::Text };
@@ -78,9 +56,9 @@ pub(crate) async fn run(
     let request = Request {
         folder: &folder,
         track: &track,
-        repository: &arguments.repo,
-        reference: arguments.reference.as_deref(),
-        seed: arguments.seed,
+        repository: &submission.repository,
+        reference: submission.reference.as_deref(),
+        seed: submission.seed,
         extra_ca,
         advisories: folders::advisories(arguments.advisories.as_deref())?,
         out: &arguments.out,
@@ -131,34 +109,4 @@ fn verdict(report: &Report, fail_under: Option<f64>) -> Exit {
         None if report.has_faults_of_ours() => Exit::NotScored,
         None => Exit::Done,
     }
-}
-
-/// The track of an exercise that has only one.
-pub(crate) fn only_track(folder: &assay_engine::ExerciseFolder) -> anyhow::Result<String> {
-    let mut tracks = folder.spec.tracks.keys();
-    match (tracks.next(), tracks.next()) {
-        (Some(only), None) => Ok(only.clone()),
-        _ => {
-            let all: Vec<&str> = folder.spec.tracks.keys().map(String::as_str).collect();
-            let message = format!(
-                "the exercise has several tracks; name one with --track: {}",
-                all.join(", ")
-            );
-            Err(Expected {
-                exit: Exit::BadConfiguration,
-                message,
-            }
-            .into())
-        }
-    }
-}
-
-/// The bytes of a CA bundle.
-pub(crate) fn read_ca(path: Option<&std::path::Path>) -> anyhow::Result<Option<Vec<u8>>> {
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
-    };
-    path.filter(|path| !path.as_os_str().is_empty())
-        .map(read)
-        .transpose()
 }

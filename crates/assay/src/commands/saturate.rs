@@ -9,25 +9,15 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::assess::{self, Request};
-use super::{folders, run};
+use super::submission::Submission;
 use crate::engine;
 use crate::exit::{Exit, Expected};
 use crate::progress::{self, Style};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder of the exercise.
-    #[arg(long, value_name = "DIR")]
-    exercise: PathBuf,
-    /// The repository: a folder, or an https, http or ssh address.
-    #[arg(long, value_name = "PATH_OR_URL")]
-    repo: String,
-    /// Branch, tag or commit; by default the repository's default branch.
-    #[arg(long = "ref", value_name = "REF")]
-    reference: Option<String>,
-    /// Track of the exercise; may be left out when it has only one.
-    #[arg(long)]
-    track: Option<String>,
+    #[command(flatten)]
+    submission: Submission,
     /// Rate that is measured first, in requests per second; by default that of the plan's steady scenario.
     #[arg(long, value_name = "RATE")]
     from: Option<u32>,
@@ -43,15 +33,6 @@ pub(crate) struct Arguments {
     /// File for the result with its curve, as JSON.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Seed of random data; by default drawn by chance for each rate.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Certificate authorities (PEM) that candidates' package managers trust besides the usual ones.
-    #[arg(long, env = "ASSAY_CA_BUNDLE", value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
-    /// Folder with the images' sources; by default the nearest `runner-images`.
-    #[arg(long, value_name = "DIR")]
-    runner_images: Option<PathBuf>,
 }
 
 pub(crate) async fn run(
@@ -59,11 +40,8 @@ pub(crate) async fn run(
     engine: &engine::Options,
     cancel: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let mut folder = folders::exercise(&arguments.exercise, arguments.runner_images.as_deref())?;
-    let track = match &arguments.track {
-        Some(track) => track.clone(),
-        None => run::only_track(&folder)?,
-    };
+    let submission = &arguments.submission;
+    let (mut folder, track) = submission.exercise()?;
     let plan = folder.load.clone();
     let steady = plan.as_ref().and_then(|plan| plan.steady());
     let (Some(plan), Some(steady)) = (&plan, steady) else {
@@ -84,7 +62,7 @@ pub(crate) async fn run(
         precision: f64::from(arguments.precision) / 100.0,
         max_points: arguments.max_points,
     };
-    let extra_ca = run::read_ca(arguments.ca_bundle.as_deref())?;
+    let extra_ca = submission.extra_ca()?;
     let engine = assess::connect(engine).await?;
     progress::say(HEADING);
     let mut points = Vec::new();
@@ -93,9 +71,9 @@ pub(crate) async fn run(
         let request = Request {
             folder: &folder,
             track: &track,
-            repository: &arguments.repo,
-            reference: arguments.reference.as_deref(),
-            seed: arguments.seed,
+            repository: &submission.repository,
+            reference: submission.reference.as_deref(),
+            seed: submission.seed,
             extra_ca: extra_ca.clone(),
             advisories: None,
             out: std::path::Path::new(""),

@@ -13,7 +13,7 @@ use assay_store::Store;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{backup, folders, run, serve};
+use super::{backup, folders, serve};
 use crate::configuration::{Configuration, EngineSection, Options, WorkerSection};
 use crate::data_folder::DataFolder;
 use crate::engine;
@@ -92,7 +92,7 @@ impl Station {
         Ok(Self {
             name: section.name.clone().unwrap_or_else(host_name),
             engine: configuration.engine.clone(),
-            extra_ca: run::read_ca(configuration.engine.ca_bundle.as_deref())?,
+            extra_ca: folders::ca_bundle(configuration.engine.ca_bundle.as_deref())?,
             advisories: folders::advisories(configuration.engine.advisories.as_deref())?.map(Path::to_owned),
             lock: HostLock::take(&data.join("")).context("no runs can be carried out here")?,
             store: store.clone(),

@@ -14,7 +14,7 @@ use globset::Glob;
 use tokio_util::sync::CancellationToken;
 
 use super::super::assess::{self, Request};
-use super::super::{folders, output, run};
+use super::super::{folders, output};
 use crate::engine;
 use crate::exit::Exit;
 use crate::progress::{self, Style};
@@ -74,7 +74,7 @@ pub(crate) async fn run(
     let folder = folders::exercise(&arguments.dir, arguments.runner_images.as_deref())?;
     let all = read_solutions(&arguments.dir, &folder).map_err(|mistakes| crate::exit::mistakes(&mistakes))?;
     let chosen = choose(all, &arguments.only)?;
-    let extra_ca = run::read_ca(arguments.ca_bundle.as_deref())?;
+    let extra_ca = folders::ca_bundle(arguments.ca_bundle.as_deref())?;
     let engine = assess::connect(engine).await?;
     let temporary = tempfile::tempdir().context("no temporary folder can be made")?;
     let out = arguments.out.as_deref().unwrap_or(temporary.path());
