@@ -10,7 +10,7 @@ use std::time::Duration;
 use assay_core::evidence::CheckEvidence;
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::Stop;
-use assay_core::load::{LoadPlan, LoadSummary};
+use assay_core::load::{self, LoadPlan, LoadSummary};
 
 use crate::context::{Built, Context};
 use crate::insight::Watch;
@@ -20,7 +20,7 @@ use reference::Reference;
 pub(crate) use session::Session;
 use turns::{Side, Turns};
 
-/// A measurement that is not valid is made again, up to so many in all.
+/// A measurement that is not valid, or cannot be compared with the reference's, is made again, up to so many in all.
 const ATTEMPTS: u32 = 2;
 /// What starting services and ending a measurement may take besides the check's own time.
 const AROUND: Duration = Duration::from_secs(300);
@@ -40,6 +40,7 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
         }
         Some(Err(stop)) => Some(Err(stop.clone())),
     };
+    let mut is_valid = false;
     for attempt in 1..=ATTEMPTS {
         let mut tried = CheckEvidence::new(&check.id, check.kind, check.seen());
         let beside = reference.as_ref().map(|reference| match reference {
@@ -55,25 +56,36 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
                 detail: "the load check came to no end".into(),
             }),
         };
-        let doubt = match &tried.stop {
-            Some(Stop::NoisyHost { detail }) => Some(detail.clone()),
-            _ => tried.load.as_ref().and_then(|load| load.invalid.first()).cloned(),
-        };
+        let doubt = doubt(&tried);
+        if is_valid && (doubt.is_some() || tried.stop.is_some()) {
+            let note = "The second measurement came to nothing, so the first one counts.";
+            evidence.notes.push(note.into());
+            break;
+        }
+        is_valid = doubt.is_none();
+        let disturbed = doubt.or_else(|| tried.load.as_ref().and_then(load::incomparable));
         evidence.notes.append(&mut tried.notes);
         evidence = CheckEvidence {
             notes: evidence.notes,
             ..tried
         };
-        match doubt {
-            Some(doubt) if attempt < ATTEMPTS => {
-                evidence.notes.push(format!(
-                    "Measured again, as the first measurement was not valid: {doubt}."
-                ));
+        match disturbed {
+            Some(why) if attempt < ATTEMPTS => {
+                let note = format!("Measured again, as the first measurement was disturbed: {why}.");
+                evidence.notes.push(note);
             }
             _ => break,
         }
     }
     evidence
+}
+
+/// Why a measurement is not valid.
+fn doubt(tried: &CheckEvidence) -> Option<String> {
+    match (&tried.stop, &tried.load) {
+        (Some(Stop::NoisyHost { detail }), _) => Some(detail.clone()),
+        (_, load) => load.as_ref()?.invalid.first().cloned(),
+    }
 }
 
 /// The reference, ready to be started: its name, its own view of the run, and what was built. Or why it is not.
