@@ -50,7 +50,8 @@ class Forge(BaseHTTPRequestHandler):
         key = int(place.rsplit("/", 1)[1]) if self.command == "PATCH" else len(comments) + 1
         if "comments" in place:
             comments[key] = body["body"]
-        print(json.dumps({"call": f"{self.command} {place}", **body}), flush=True)
+        # In one write: calls come at the same time, and `print` ends its line with a second one.
+        os.write(1, (json.dumps({"call": f"{self.command} {place}", **body}) + "\n").encode())
         return self.say(201, json.dumps({"id": key}).encode())
 
     def git(self, body: bytes) -> None:

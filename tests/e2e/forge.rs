@@ -80,8 +80,8 @@ impl Forge {
 
 fn listen(lines: BufReader<ChildStdout>, calls: &Mutex<Vec<Value>>) {
     for line in lines.lines().map_while(Result::ok) {
-        if let (Ok(call), Ok(mut calls)) = (serde_json::from_str(&line), calls.lock()) {
-            calls.push(call);
+        if let Ok(mut calls) = calls.lock() {
+            calls.push(serde_json::from_str(&line).unwrap_or(Value::String(line)));
         }
     }
 }
