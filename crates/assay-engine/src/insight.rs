@@ -9,7 +9,7 @@ use assay_sandbox::{Command, Container, Exited};
 
 use crate::context::{self, Context};
 use crate::faults;
-use crate::load::Session;
+use crate::load::{Raw, Session};
 use crate::service::{Running, millis};
 use crate::text;
 
@@ -26,9 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 
 /// A service that counts, watched during a load. What goes wrong here is said, and costs nobody anything.
 pub(crate) struct Watch<'a> {
-    context: &'a Context<'a>,
     container: Container,
-    check: &'a str,
     service: &'a str,
     command: &'a str,
     /// Before the load, after it, and after each endpoint; or why there is nothing.
@@ -41,16 +39,14 @@ pub(crate) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Watches the first service that counts; none when there is no such service.
-    pub(crate) fn of(context: &'a Context<'a>, running: &Running<'_>, check: &'a str) -> Option<Self> {
+    pub(crate) fn of(context: &'a Context<'a>, running: &Running<'_>) -> Option<Self> {
         let (service, command) = context
             .folder
             .services
             .iter()
             .find_map(|service| Some((service.name.as_str(), service.insight.as_deref()?)))?;
         Some(Self {
-            context,
             container: running.service_container(service)?.clone(),
-            check,
             service,
             command,
             seen: Ok(Vec::new()),
@@ -116,13 +112,13 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// What was seen, for a load of so many requests. Keeps the snapshots as evidence.
+    /// What was seen, for a load of so many requests. The snapshots become evidence.
     ///
     /// # Errors
     /// Why nothing was seen.
-    pub(crate) fn sum_up(self, requests: u64) -> Result<Insight, String> {
+    pub(crate) fn sum_up(self, requests: u64, raw: &mut Raw) -> Result<Insight, String> {
         let seen = self.seen?;
-        self.context.keep(self.check, "database.jsonl", self.raw);
+        raw.push(("database.jsonl", self.raw));
         let [before, after, ..] = seen.as_slice() else {
             return Err("the load did not come to its end".to_owned());
         };

@@ -76,7 +76,7 @@ impl Source {
                 .read(file.id, TEXT_BYTES)
                 .map_err(|error| read_stop(&error))?;
             let lines = template
-                .owned_lines(&file.path, &content)
+                .owned_lines(file, &content)
                 .map_err(|error| read_stop(&error))?;
             own.insert(file.path.clone(), lines);
         }

@@ -87,12 +87,15 @@ impl Template {
     /// The lines of a file that the candidate wrote: none of a file that came with the template under any name.
     ///
     /// # Errors
-    /// Only when libgit2 cannot hash or compare.
-    pub fn owned_lines(&self, path: &str, content: &[u8]) -> Result<Vec<RangeInclusive<u32>>, ReadError> {
-        if self.ids.contains_key(&ObjectId::of_file(content)?) {
+    /// Only when libgit2 cannot compare.
+    pub fn owned_lines(&self, file: &Entry, content: &[u8]) -> Result<Vec<RangeInclusive<u32>>, ReadError> {
+        if self.ids.contains_key(&file.id) {
             return Ok(Vec::new());
         }
-        owned_lines(self.files.get(path).map_or(&[], Vec::as_slice), content)
+        match self.files.get(&file.path) {
+            Some(template) => owned_lines(template, content),
+            None => Ok(all_lines(content)),
+        }
     }
 }
 
@@ -117,6 +120,18 @@ pub fn owned_lines(template: &[u8], candidate: &[u8]) -> Result<Vec<RangeInclusi
         }
     }
     Ok(ranges)
+}
+
+/// What [`owned_lines`] are where there is no template: all, without the cost of a comparison.
+fn all_lines(content: &[u8]) -> Vec<RangeInclusive<u32>> {
+    // As git tells what is binary.
+    let is_binary = content.iter().take(8000).any(|&byte| byte == 0);
+    let n_ends = content.iter().filter(|&&byte| byte == b'\n').count();
+    let n_lines = n_ends + usize::from(content.last().is_some_and(|&byte| byte != b'\n'));
+    match u32::try_from(n_lines) {
+        Ok(n_lines @ 1..) if !is_binary => vec![1..=n_lines],
+        _ => Vec::new(),
+    }
 }
 
 impl Repository {
@@ -167,6 +182,13 @@ mod tests {
                 prop_assert!(is_owned(i) || rest.any(|given| given == line), "line {i} of {candidate:?}");
             }
             prop_assert!(owned.iter().all(|range| *range.start() >= 1 && *range.end() as usize <= candidate.len()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn without_a_template_all_lines_are_owned(content in prop::collection::vec(prop::sample::select(&b"a \t\r\n\n\0"[..]), 0..40)) {
+            prop_assert_eq!(all_lines(&content), owned_lines(b"", &content).unwrap());
         }
     }
 
@@ -233,7 +255,8 @@ mod tests {
             ("lib/moved.py", "moved\n", "[]"),
             ("mine.py", "mine\nall\n", "[1..=2]"),
         ] {
-            let lines = template.owned_lines(path, content.as_bytes()).unwrap();
+            let content = content.as_bytes();
+            let lines = template.owned_lines(&entry(path, content), content).unwrap();
             assert_eq!(format!("{lines:?}"), expected, "{path}");
         }
     }

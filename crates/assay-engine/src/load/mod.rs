@@ -25,6 +25,9 @@ const ATTEMPTS: u32 = 2;
 /// What starting services and ending a measurement may take besides the check's own time.
 const AROUND: Duration = Duration::from_secs(300);
 
+/// What one measurement rests on: names and bytes.
+pub(crate) type Raw = Vec<(&'static str, Vec<u8>)>;
+
 pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence {
     let Some(check) = context.check(CheckKind::Load) else {
         return CheckEvidence::new("load", CheckKind::Load, Default::default());
@@ -41,6 +44,7 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
         Some(Err(stop)) => Some(Err(stop.clone())),
     };
     let mut is_valid = false;
+    let mut counted = Raw::new();
     for attempt in 1..=ATTEMPTS {
         let mut tried = CheckEvidence::new(&check.id, check.kind, check.seen());
         let beside = reference.as_ref().map(|reference| match reference {
@@ -48,7 +52,8 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
             Err(stop) => Err(stop.clone()),
         });
         let longest = 2 * check.timeout.as_duration() + AROUND;
-        let measured = Box::pin(measure(context, check, built, beside, &mut tried));
+        let mut raw = Raw::new();
+        let measured = Box::pin(measure(context, check, built, beside, &mut tried, &mut raw));
         let measured = tokio::time::timeout(longest, measured).await;
         tried.stop = match measured {
             Ok(measured) => measured.err(),
@@ -60,8 +65,15 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
         if is_valid && (doubt.is_some() || tried.stop.is_some()) {
             let note = "The second measurement came to nothing, so the first one counts.";
             evidence.notes.push(note.into());
+            keep(context, &check.id, "uncounted-", raw);
             break;
         }
+        keep(
+            context,
+            &check.id,
+            "uncounted-",
+            std::mem::replace(&mut counted, raw),
+        );
         is_valid = doubt.is_none();
         let disturbed = doubt.or_else(|| tried.load.as_ref().and_then(load::incomparable));
         evidence.notes.append(&mut tried.notes);
@@ -77,7 +89,15 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
             _ => break,
         }
     }
+    keep(context, &check.id, "", counted);
     evidence
+}
+
+/// Keeps what a measurement rests on. One that does not count is there to be looked at, under names that say so.
+fn keep(context: &Context<'_>, check: &str, prefix: &str, raw: Raw) {
+    for (name, bytes) in raw {
+        context.keep(check, &format!("{prefix}{name}"), bytes);
+    }
 }
 
 /// Why a measurement is not valid.
@@ -97,6 +117,7 @@ async fn measure<'a>(
     built: &Built,
     beside: Option<Beside<'a>>,
     evidence: &mut CheckEvidence,
+    raw: &mut Raw,
 ) -> Result<(), Stop> {
     let plan = plan(context)?;
     let (service_cores, generator_cores) = split_cores(context.engine.info().cpus);
@@ -122,11 +143,11 @@ async fn measure<'a>(
         Some(Err(stop)) => Some((check.reference.as_deref().unwrap_or_default(), Err(stop))),
     };
     context.events.doing(&check.id, "making users and sending load");
-    let watch = Watch::of(context, &own.running, &check.id);
+    let watch = Watch::of(context, &own.running);
     let mut turns = Turns::new(plan, own, reference, watch);
     let measured = turns.measure(context.seed).await;
     let own = turns.end(evidence).await;
-    context.keep(&check.id, "load.jsonl", own.output);
+    raw.push(("load.jsonl", own.output));
     let load = measured?;
     if let Some(why) = load
         .reference
@@ -144,16 +165,16 @@ async fn measure<'a>(
     }
     own.attested?;
     if let Some(watch) = own.watch.filter(|_| load.was_set_up()) {
-        insight(watch, &load, evidence);
+        insight(watch, &load, evidence, raw);
     }
     evidence.load = Some(load);
     Ok(())
 }
 
 /// What the requests cost the database, for the report.
-fn insight(watch: Watch<'_>, summary: &LoadSummary, evidence: &mut CheckEvidence) {
+fn insight(watch: Watch<'_>, summary: &LoadSummary, evidence: &mut CheckEvidence, raw: &mut Raw) {
     let warm_up = summary.warm_up.as_ref().map_or(0, |counts| counts.sent);
-    match watch.sum_up(summary.total.counts.sent + warm_up) {
+    match watch.sum_up(summary.total.counts.sent + warm_up, raw) {
         Ok(insight) => {
             evidence.findings.extend(insight.findings(&evidence.id));
             evidence.database = Some(insight);

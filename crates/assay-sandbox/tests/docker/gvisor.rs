@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use assay_sandbox::{
-    AskError, Command, Death, Engine, ExitReason, Mount, OutputCap, Target, VolumeSpec, WhenFull, preflight,
-};
+use assay_sandbox::{AskError, Command, Death, Engine, ExitReason, OutputCap, Target, WhenFull, preflight};
 use bollard::query_parameters::InspectContainerOptions;
 
+use crate::limits::assert_every_place_is_bounded;
 use crate::network::server;
 use crate::policy::{assert_nothing_forbidden_works, confinement};
 use crate::{Bench, address, bench_under, limits, unique, with, with_bench};
@@ -52,32 +51,7 @@ async fn nothing_forbidden_works_under_another_kernel() {
 #[tokio::test]
 async fn what_can_be_bounded_under_gvisor_is() {
     with_gvisor(async |bench| {
-        let spec = VolumeSpec {
-            name: "work".to_owned(),
-            bytes: 2 << 20,
-            inodes: 50,
-        };
-        let volumes = bench.run.volumes(&[spec]).await.unwrap();
-        let mounts = vec![Mount::writable(volumes.get("work").unwrap(), "/work")];
-        let container = bench.container_with(limits(), mounts).await;
-        let full = "No space left on device";
-        for (fill, message) in [
-            ("head -c 20M /dev/zero >/tmp/x", full),
-            ("head -c 3M /dev/zero >/work/x", full),
-            ("rm -f /work/x; for i in $(seq 60); do : >/work/$i; done", full),
-            ("head -c 5M /dev/zero >/dev/shm/x", full),
-            (
-                "for d in / /etc /var/tmp /run /dev /home; do echo x >$d/x && echo wrote $d; done; exit 1",
-                "Read-only",
-            ),
-        ] {
-            let exited = container.exec(Command::shell(fill)).await.unwrap();
-            assert!(
-                !exited.success() && exited.stdout.text().is_empty(),
-                "{fill}: {exited:?}"
-            );
-            assert!(exited.stderr.text().contains(message), "{fill}: {exited:?}");
-        }
+        let container = assert_every_place_is_bounded(bench).await;
         let shown = container
             .exec(Command::shell("ulimit -n; ulimit -c; ulimit -l; ulimit -f"))
             .await

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use assay_sandbox::{Command, ExitReason, Limits, Mount, VolumeSpec};
+use assay_sandbox::{Command, Container, ExitReason, Limits, Mount, VolumeSpec};
 
-use crate::{limits, with_bench};
+use crate::{Bench, limits, with_bench};
 
 #[tokio::test]
 async fn a_fork_bomb_stays_in_its_container() {
@@ -45,37 +45,40 @@ async fn a_memory_bomb_in_a_grandchild_is_blamed_on_memory() {
     .await;
 }
 
+/// Fills every place of a container that can be written. Gives the container.
+pub(crate) async fn assert_every_place_is_bounded(bench: &Bench) -> Container {
+    let spec = VolumeSpec {
+        name: "work".to_owned(),
+        bytes: 2 << 20,
+        inodes: 50,
+    };
+    let volumes = bench.run.volumes(&[spec]).await.unwrap();
+    let mounts = vec![Mount::writable(volumes.get("work").unwrap(), "/work")];
+    let container = bench.container_with(limits(), mounts).await;
+    let full = "No space left on device";
+    for (fill, message) in [
+        ("head -c 20M /dev/zero >/tmp/x", full),
+        ("head -c 3M /dev/zero >/work/x", full),
+        ("rm -f /work/x; for i in $(seq 60); do : >/work/$i; done", full),
+        ("head -c 5M /dev/zero >/dev/shm/x", full),
+        (
+            "for d in / /etc /var/tmp /run /dev /home; do echo x >$d/x && echo wrote $d; done; exit 1",
+            "Read-only",
+        ),
+    ] {
+        let exited = container.exec(Command::shell(fill)).await.unwrap();
+        assert!(
+            !exited.success() && exited.stdout.text().is_empty(),
+            "{fill}: {exited:?}"
+        );
+        assert!(exited.stderr.text().contains(message), "{fill}: {exited:?}");
+    }
+    container
+}
+
 #[tokio::test]
 async fn every_place_that_can_be_written_is_bounded() {
-    with_bench(async |bench| {
-        let spec = VolumeSpec {
-            name: "work".to_owned(),
-            bytes: 2 << 20,
-            inodes: 50,
-        };
-        let volumes = bench.run.volumes(&[spec]).await.unwrap();
-        let mounts = vec![Mount::writable(volumes.get("work").unwrap(), "/work")];
-        let container = bench.container_with(limits(), mounts).await;
-        let full = "No space left on device";
-        for (fill, message) in [
-            ("head -c 20M /dev/zero >/tmp/x", full),
-            ("head -c 3M /dev/zero >/work/x", full),
-            ("rm -f /work/x; for i in $(seq 60); do : >/work/$i; done", full),
-            ("head -c 5M /dev/zero >/dev/shm/x", full),
-            (
-                "for d in / /etc /var/tmp /run /dev /home; do echo x >$d/x && echo wrote $d; done; exit 1",
-                "Read-only",
-            ),
-        ] {
-            let exited = container.exec(Command::shell(fill)).await.unwrap();
-            assert!(
-                !exited.success() && exited.stdout.text().is_empty(),
-                "{fill}: {exited:?}"
-            );
-            assert!(exited.stderr.text().contains(message), "{fill}: {exited:?}");
-        }
-    })
-    .await;
+    with_bench(async |bench| drop(assert_every_place_is_bounded(bench).await)).await;
 }
 
 #[tokio::test]
