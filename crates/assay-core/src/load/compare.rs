@@ -180,6 +180,76 @@ pub fn estimates(
         .collect()
 }
 
+/// How many times the reference's latency all answers together are: the ratio of the geometric means. None where there are too
+/// few blocks.
+///
+/// A percentile rests on the few answers around it, and on a host whose cores change their speed it jumps from one speed's
+/// answers to the other's. The mean of the logarithms rests on all answers, so it tells a service from another where a
+/// percentile cannot yet. A service that is slower by some factor has that factor here.
+pub fn overall(own: &Blocks, reference: &Blocks, seed: u64) -> Option<Ratio> {
+    let beside: BTreeMap<u64, Logarithms> = reference.blocks.iter().map(Logarithms::of).collect();
+    let pairs: Vec<(Logarithms, Logarithms)> = own
+        .blocks
+        .iter()
+        .map(Logarithms::of)
+        .filter_map(|(at_ms, own)| Some((own, *beside.get(&at_ms)?)))
+        .collect();
+    if pairs.len() < MIN_BLOCKS {
+        return None;
+    }
+    let means = |times: &[u64]| {
+        let (mut own, mut reference) = (Logarithms::default(), Logarithms::default());
+        for (pair, times) in pairs.iter().zip(times) {
+            own.add(pair.0, *times);
+            reference.add(pair.1, *times);
+        }
+        Some((own.mean()?, reference.mean()?))
+    };
+    let ratio = |(own, reference): (f64, f64)| (own - reference).exp();
+    let mut ratios: Vec<f64> = Draws::new(pairs.len(), seed)
+        .0
+        .iter()
+        .filter_map(|times| means(times).map(ratio))
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let (low, high) = ends(&ratios)?;
+    let measured = means(&vec![1; pairs.len()])?;
+    Some(Ratio {
+        reference_us: measured.1.exp().round() as u64,
+        value: thousandths(ratio(measured)),
+        low: thousandths(low),
+        high: thousandths(high),
+    })
+}
+
+/// Sum and number of the logarithms of latencies.
+#[derive(Debug, Clone, Copy, Default)]
+struct Logarithms {
+    sum: f64,
+    n: u64,
+}
+
+impl Logarithms {
+    /// A block's place and what it holds.
+    fn of(block: &Block) -> (u64, Self) {
+        let mut all = Self::default();
+        for (us, n) in block.requests.values().flatten() {
+            all.sum += ((*us).max(1) as f64).ln() * *n as f64;
+            all.n += n;
+        }
+        (block.at_ms, all)
+    }
+
+    fn add(&mut self, other: Self, times: u64) {
+        self.sum += other.sum * times as f64;
+        self.n += other.n * times;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum / self.n as f64)
+    }
+}
+
 /// By how much the reference's latency changed from window to window at most, in percent: the mean over its requests of
 /// the change of their medians. None without a window or a sample.
 pub fn drift_percent(blocks: &Blocks, cuts_ms: &[u64]) -> Option<u64> {

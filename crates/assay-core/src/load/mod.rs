@@ -21,7 +21,7 @@ mod traffic;
 mod validity;
 
 pub use compare::{
-    Block, Blocks, Estimate, PERCENTILES, Ratio, cuts_ms, drift_percent, estimates, milliseconds,
+    Block, Blocks, Estimate, PERCENTILES, Ratio, cuts_ms, drift_percent, estimates, milliseconds, overall,
 };
 pub use crowd::Crowd;
 pub use dice::Dice;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Blocks, Estimate, HostAccount, HostUse, Paused};
+use super::{Blocks, Estimate, HostAccount, HostUse, Paused, Ratio};
 
 /// A line on the generator's standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,9 @@ pub struct LoadSummary {
     /// How sure the latencies are; empty where too little was measured to say so.
     #[serde(default)]
     pub estimates: Vec<Estimate>,
+    /// All answers together beside the reference's: the ratio of their geometric means, where both were measured.
+    #[serde(default)]
+    pub overall: Option<Ratio>,
     /// What the host did meanwhile, where that is known.
     #[serde(default)]
     pub host: Option<HostUse>,

@@ -197,6 +197,7 @@ impl<'a, 'p> Turns<'a, 'p> {
             _ => None,
         };
         summary.estimates = load::estimates((&summary, &blocks), beside, seed);
+        summary.overall = beside.and_then(|(_, reference)| load::overall(&blocks, reference, seed));
         summary.reference = reference.map(|(solution, measured)| match measured {
             Ok((summary, blocks)) => Reference {
                 solution,
@@ -218,6 +219,7 @@ impl<'a, 'p> Turns<'a, 'p> {
             if let Some(reference) = &mut summary.reference {
                 reference.failed.get_or_insert_with(|| format!("{why}."));
             }
+            summary.overall = None;
             for estimate in &mut summary.estimates {
                 estimate.ratio = None;
             }

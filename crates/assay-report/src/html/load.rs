@@ -162,9 +162,7 @@ pub(super) fn load(load: &LoadSummary) -> Load {
         sender: sender(load),
         has_reference: reference(load).is_some(),
         sureness: sureness::sentence(load).unwrap_or_default(),
-        slower: sureness::main(load)
-            .and_then(|estimate| estimate.ratio)
-            .is_some_and(|ratio| ratio.low > 1.0),
+        slower: sureness::beside_reference(load).is_some_and(|ratio| ratio.low > 1.0),
         estimates: estimates(load),
         evidence: evidence(load),
     }

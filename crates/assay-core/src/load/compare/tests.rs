@@ -74,6 +74,23 @@ fn the_same_measurement_is_no_different_from_itself() {
         assert_eq!((ratio.low, ratio.value, ratio.high), (1.0, 1.0, 1.0));
         assert!(!ratio.differs());
     }
+    let ratio = overall(&one.1, &one.1, 7).unwrap();
+    assert_eq!((ratio.low, ratio.value, ratio.high), (1.0, 1.0, 1.0));
+}
+
+#[test]
+fn what_is_slower_by_a_factor_has_that_factor_overall() {
+    let one = noisy(20.0, 8, 3);
+    let twice: Vec<Vec<u64>> = one
+        .iter()
+        .map(|block| block.iter().map(|us| 2 * us).collect())
+        .collect();
+    let (one, twice) = (measured(&one), measured(&twice));
+    for (own, reference, expected) in [(&twice, &one, 2.0), (&one, &twice, 0.5)] {
+        let ratio = overall(&own.1, &reference.1, 1).unwrap();
+        assert!((ratio.value / expected - 1.0).abs() < 0.005, "{ratio:?}");
+        assert!(ratio.low <= ratio.value && ratio.value <= ratio.high, "{ratio:?}");
+    }
 }
 
 #[test]
@@ -92,6 +109,45 @@ fn a_fifth_slower_is_told_from_the_reference() {
         n_told += u32::from(p95.ratio.unwrap().low > 1.0);
     }
     assert!(n_told >= 9, "{n_told} of 10");
+}
+
+/// Blocks of a host whose cores now and then run at two thirds of their speed, for a block or a part of it.
+fn at_two_speeds(ms: f64, n_blocks: usize, seed: u64) -> Vec<Vec<u64>> {
+    let mut dice = Dice::new(seed, 1);
+    let mut share = || dice.below(1_000) as f64 / 1_000.0;
+    (0..n_blocks)
+        .map(|_| {
+            let slow_from = 2.0 * share();
+            let slow = |i: usize| if i as f64 / 25.0 < slow_from { 1.0 } else { 1.5 };
+            (0..25)
+                .map(|i| (ms * 1e3 * slow(i) * (0.98 + 0.04 * share())) as u64)
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn all_answers_together_tell_more_than_a_percentile() {
+    let (mut n_overall, mut n_p95, mut n_wrong) = (0, 0, 0);
+    for seed in 0..20 {
+        let slow = measured(&at_two_speeds(12.0, 16, seed));
+        let same = measured(&at_two_speeds(10.0, 16, seed + 100));
+        let reference = measured(&at_two_speeds(10.0, 16, seed + 200));
+        let together = |one: &Blocks| overall(one, &reference.1, seed).unwrap();
+        let estimates = beside(&slow, &reference, seed);
+        let p95 = estimates
+            .iter()
+            .find(|estimate| estimate.percentile == 95)
+            .unwrap();
+        n_overall += u32::from(together(&slow.1).low > 1.0);
+        n_p95 += u32::from(p95.ratio.unwrap().low > 1.0);
+        n_wrong += u32::from(together(&same.1).differs());
+    }
+    assert!(
+        n_overall >= 38 && n_overall >= n_p95,
+        "{n_overall} and {n_p95} of 40"
+    );
+    assert!(n_wrong <= 5, "{n_wrong} of 40");
 }
 
 #[test]
@@ -148,6 +204,7 @@ fn it_is_said_in_words() {
 fn with_few_blocks_nothing_is_said() {
     let few = measured(&noisy(20.0, MIN_BLOCKS - 1, 1));
     assert_eq!(beside(&few, &few, 1), []);
+    assert_eq!(overall(&few.1, &few.1, 1), None);
     assert_eq!(
         estimates((&LoadSummary::default(), &Blocks::default()), None, 1),
         []
