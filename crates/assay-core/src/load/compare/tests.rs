@@ -144,10 +144,11 @@ fn all_answers_together_tell_more_than_a_percentile() {
         n_wrong += u32::from(together(&same.1).differs());
     }
     assert!(
-        n_overall >= 38 && n_overall >= n_p95,
-        "{n_overall} and {n_p95} of 40"
+        n_overall >= 19 && n_overall > n_p95,
+        "{n_overall} and {n_p95} of 20"
     );
-    assert!(n_wrong <= 5, "{n_wrong} of 40");
+    // Nominally one of twenty, and a little more with few blocks.
+    assert!(n_wrong <= 3, "{n_wrong} of 20");
 }
 
 #[test]
