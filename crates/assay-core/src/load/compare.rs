@@ -70,7 +70,7 @@ pub struct Estimate {
 /// How many times the reference's latency.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
-    /// The reference's percentile, in microseconds.
+    /// The reference's percentile, or the geometric mean of all its latencies, in microseconds.
     pub reference_us: u64,
     /// What was measured, to three decimals.
     pub value: f64,
