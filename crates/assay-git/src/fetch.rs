@@ -26,9 +26,10 @@ const ADVERTISED_CAP: usize = 8 << 20;
 
 /// The server's side of a fetch from a directory. Git itself calls `upload-pack` safe to run in a repository that is not
 /// trusted; the settings make it indifferent to who owns the directory, let a commit be asked for by its id when no branch
-/// leads to it any more, and bound what it takes to pack it.
+/// leads to it any more, and bound what it takes to pack it: from disk to disk, to look for what is alike (`pack.window`) costs
+/// more than to copy it. Deltas that the repository has stay.
 const UPLOAD_PACK: &str = "--upload-pack=git -c 'safe.directory=*' -c safe.bareRepository=all \
-    -c core.hooksPath=/dev/null -c core.fsmonitor=false -c uploadpack.allowAnySHA1InWant=true -c pack.threads=1 -c pack.windowMemory=64m \
+    -c core.hooksPath=/dev/null -c core.fsmonitor=false -c uploadpack.allowAnySHA1InWant=true -c pack.threads=1 -c pack.window=0 -c pack.compression=1 \
     -c core.bigFileThreshold=1m -c core.packedGitWindowSize=32m -c core.packedGitLimit=256m upload-pack";
 
 /// Says to a server who asks: the value of an `Authorization` header. Never shown, and given to git through its environment.

@@ -21,6 +21,7 @@ mod fetch;
 mod folder;
 mod history;
 pub mod host;
+mod lines;
 mod object;
 mod process;
 pub mod readme;

@@ -8,7 +8,7 @@ use std::path::Path;
 use assay_core::assignment::TERMS_FILE;
 
 use crate::object::ReadError;
-use crate::{Entry, Folder, FolderError, History, ObjectId, Repository, Tree, TreeError, TreeLimits};
+use crate::{Entry, Folder, FolderError, History, ObjectId, Repository, Tree, TreeError, TreeLimits, lines};
 
 /// The files that a candidate starts from.
 #[derive(Debug, Clone, Default)]
@@ -124,12 +124,8 @@ pub fn owned_lines(template: &[u8], candidate: &[u8]) -> Result<Vec<RangeInclusi
 
 /// What [`owned_lines`] are where there is no template: all, without the cost of a comparison.
 fn all_lines(content: &[u8]) -> Vec<RangeInclusive<u32>> {
-    // As git tells what is binary.
-    let is_binary = content.iter().take(8000).any(|&byte| byte == 0);
-    let n_ends = content.iter().filter(|&&byte| byte == b'\n').count();
-    let n_lines = n_ends + usize::from(content.last().is_some_and(|&byte| byte != b'\n'));
-    match u32::try_from(n_lines) {
-        Ok(n_lines @ 1..) if !is_binary => vec![1..=n_lines],
+    match u32::try_from(lines::count(content)) {
+        Ok(n_lines @ 1..) => vec![1..=n_lines],
         _ => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use git2::{ObjectType, Odb, Oid};
 
 use crate::object::{self, ReadError};
 use crate::tree::{self, Kind, MAX_DIRECTORY_BYTES};
-use crate::{Repository, display};
+use crate::{Repository, display, lines};
 
 /// Directories in each other beyond which nothing is compared.
 const MAX_DEPTH: usize = 64;
@@ -78,9 +78,7 @@ pub(super) fn count_lines(
     let (old, new) = (read(change.old)?, read(change.new)?);
     let old = old.as_ref().map_or(&[][..], |old| old.data());
     let new = new.as_ref().map_or(&[][..], |new| new.data());
-    let patch = git2::Patch::from_buffers(old, None, new, None, None)?;
-    let (_, insertions, deletions) = patch.line_stats()?;
-    Ok(Some((insertions, deletions)))
+    Ok(Some(lines::added_and_removed(old, new)?))
 }
 
 struct Comparison<'a, 'v> {
