@@ -1,6 +1,7 @@
 //! The `load` check: the generator and the service on different cores, with nothing else started meanwhile. Where the
 //! exercise names a reference solution, it is measured in turns with the candidate's service, window by window.
 
+mod attempts;
 mod reference;
 mod session;
 mod turns;
@@ -10,29 +11,26 @@ use std::time::Duration;
 use assay_core::evidence::CheckEvidence;
 use assay_core::exercise::{Check, CheckKind};
 use assay_core::fault::Stop;
-use assay_core::load::{self, LoadPlan, LoadSummary};
+use assay_core::load::{LoadPlan, LoadSummary};
 
 use crate::context::{Built, Context};
 use crate::insight::Watch;
 use crate::service::Cores;
 
+use attempts::Attempts;
+pub(crate) use attempts::Raw;
 use reference::Reference;
 pub(crate) use session::Session;
 use turns::{Side, Turns};
 
-/// A measurement that is not valid, or cannot be compared with the reference's, is made again, up to so many in all.
-const ATTEMPTS: u32 = 2;
 /// What starting services and ending a measurement may take besides the check's own time.
 const AROUND: Duration = Duration::from_secs(300);
-
-/// What one measurement rests on: names and bytes.
-pub(crate) type Raw = Vec<(&'static str, Vec<u8>)>;
 
 pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence {
     let Some(check) = context.check(CheckKind::Load) else {
         return CheckEvidence::new("load", CheckKind::Load, Default::default());
     };
-    let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
+    let evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     let read = Reference::read(context, check).await;
     let reference = match &read {
         None => None,
@@ -43,9 +41,8 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
         }
         Some(Err(stop)) => Some(Err(stop.clone())),
     };
-    let mut is_valid = false;
-    let mut counted = Raw::new();
-    for attempt in 1..=ATTEMPTS {
+    let mut attempts = Attempts::new(evidence);
+    loop {
         let mut tried = CheckEvidence::new(&check.id, check.kind, check.seen());
         let beside = reference.as_ref().map(|reference| match reference {
             Ok((name, context, built)) => Ok((*name, context, built)),
@@ -61,51 +58,15 @@ pub(crate) async fn load(context: &Context<'_>, built: &Built) -> CheckEvidence 
                 detail: "the load check came to no end".into(),
             }),
         };
-        let doubt = doubt(&tried);
-        if is_valid && (doubt.is_some() || tried.stop.is_some()) {
-            let note = "The second measurement came to nothing, so the first one counts.";
-            evidence.notes.push(note.into());
-            keep(context, &check.id, "uncounted-", raw);
+        if !attempts.take(tried, raw) {
             break;
         }
-        keep(
-            context,
-            &check.id,
-            "uncounted-",
-            std::mem::replace(&mut counted, raw),
-        );
-        is_valid = doubt.is_none();
-        let disturbed = doubt.or_else(|| tried.load.as_ref().and_then(load::incomparable));
-        evidence.notes.append(&mut tried.notes);
-        evidence = CheckEvidence {
-            notes: evidence.notes,
-            ..tried
-        };
-        match disturbed {
-            Some(why) if attempt < ATTEMPTS => {
-                let note = format!("Measured again, as the first measurement was disturbed: {why}.");
-                evidence.notes.push(note);
-            }
-            _ => break,
-        }
     }
-    keep(context, &check.id, "", counted);
+    let (evidence, files) = attempts.finish();
+    for (name, bytes) in files {
+        context.keep(&check.id, &name, bytes);
+    }
     evidence
-}
-
-/// Keeps what a measurement rests on. One that does not count is there to be looked at, under names that say so.
-fn keep(context: &Context<'_>, check: &str, prefix: &str, raw: Raw) {
-    for (name, bytes) in raw {
-        context.keep(check, &format!("{prefix}{name}"), bytes);
-    }
-}
-
-/// Why a measurement is not valid.
-fn doubt(tried: &CheckEvidence) -> Option<String> {
-    match (&tried.stop, &tried.load) {
-        (Some(Stop::NoisyHost { detail }), _) => Some(detail.clone()),
-        (_, load) => load.as_ref()?.invalid.first().cloned(),
-    }
 }
 
 /// The reference, ready to be started: its name, its own view of the run, and what was built. Or why it is not.
