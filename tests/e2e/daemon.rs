@@ -152,6 +152,19 @@ fn push(dir: &Path) -> Result<String> {
     Ok(said)
 }
 
+/// A page as a browser with cookies gets it.
+fn read_page(url: &str) -> Result<String> {
+    const READ: &str = "import sys, urllib.request as web; \
+        print(web.build_opener(web.HTTPCookieProcessor()).open(sys.argv[1]).read().decode())";
+    let read = Command::new("python3").args(["-c", READ, url]).output()?;
+    ensure!(
+        read.status.success(),
+        "{url}: {}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    Ok(String::from_utf8(read.stdout)?)
+}
+
 #[test]
 fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
     if !has_engine() {
@@ -199,6 +212,12 @@ fn a_candidate_pushes_and_an_interviewer_reads_the_report() -> Result<()> {
     );
     let page = std::fs::read_to_string(out.join("report.html"))?;
     assert!(page.contains("Greeting"));
+    let total = runs[0]["score"]["total"].as_f64().unwrap_or_default();
+    let page = read_page(invited["page_url"].as_str().context("no page")?)?;
+    assert!(
+        page.contains(&format!("score-cell\">{total}<")),
+        "no {total} in\n{page}"
+    );
 
     let (status, log) = daemon.terminate()?;
     assert_eq!(status.code(), Some(0), "{log}");

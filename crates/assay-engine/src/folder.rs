@@ -32,7 +32,7 @@ pub struct ExerciseFolder {
     pub dir: PathBuf,
     /// `exercise.yaml`.
     pub spec: Exercise,
-    /// SHA-256 over all that grades depend on: everything but `solutions/`, of which only a
+    /// `sha256:…` over all that grades depend on: everything but `solutions/`, of which only a
     /// reference that has seeded bugs or that services are measured beside.
     pub digest: String,
     /// The contract, `openapi.yaml`, if there is one.
@@ -302,7 +302,7 @@ impl Reader<'_> {
                 hash.update(part);
             }
         }
-        hex(&hash.finalize())
+        format!("sha256:{}", hex(&hash.finalize()))
     }
 }
 

@@ -55,7 +55,7 @@ impl Scored {
         let exercise = ExerciseRef {
             slug: folder.spec.slug.clone(),
             title: folder.spec.title.clone(),
-            digest: format!("sha256:{}", folder.digest),
+            digest: folder.digest.clone(),
         };
         let images = assessment
             .images

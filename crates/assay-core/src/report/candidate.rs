@@ -281,6 +281,11 @@ fn seen_details(check: &CheckReport, report: &Report) -> SeenDetails {
     }
 }
 
+/// Whether the candidate may see the points of an exercise with these checks: where none of them is hidden.
+pub fn are_points_seen(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.seen() != Visibility::Hidden)
+}
+
 /// What the candidate may see of an event of a run on an exercise with these checks. None: nothing.
 pub fn event(event: &Event, checks: &[Check]) -> Option<Event> {
     let visibility = |id: &str| {
@@ -330,10 +335,7 @@ pub fn event(event: &Event, checks: &[Check]) -> Option<Event> {
             }),
             Visibility::Hidden => None,
         },
-        Event::RunScored { .. } => checks
-            .iter()
-            .all(|check| check.seen() != Visibility::Hidden)
-            .then(|| event.clone()),
+        Event::RunScored { .. } => are_points_seen(checks).then(|| event.clone()),
         Event::RunEnded { outcome, .. } => Some(Event::RunEnded {
             outcome: *outcome,
             reason: String::new(),

@@ -4,7 +4,7 @@
 use askama::Template;
 use assay_core::assignment::{KeptOnly, Pushed, Refused, Weight, weigh};
 use assay_core::evidence::{Finding, TestCase, TestStatus};
-use assay_core::exercise::{Exercise, SubmitOn, Visibility};
+use assay_core::exercise::{Exercise, SubmitOn};
 use assay_core::queue::RunState;
 use assay_core::report::candidate::{self, CandidateView, SeenCheck, SeenCounts, SeenDetails, SeenPoints};
 use assay_core::report::{CheckStatus, Report};
@@ -68,17 +68,6 @@ fn next(row: &AssignmentRow, now_ms: i64) -> Next {
     Next { mark, sentence }
 }
 
-/// A score, as far as it is theirs to see.
-fn is_score_seen(run: &Run, exercise: Option<(&Exercise, &str)>) -> bool {
-    exercise.is_some_and(|(spec, digest)| {
-        let is_same = run
-            .score
-            .as_ref()
-            .is_some_and(|score| score.exercise_digest == digest);
-        is_same && spec.checks.iter().all(|check| check.seen() != Visibility::Hidden)
-    })
-}
-
 /// The candidate's page.
 #[derive(Template)]
 #[template(path = "my.html", whitespace = "minimize")]
@@ -98,24 +87,22 @@ pub(super) struct MyPage {
 }
 
 impl MyPage {
-    /// `exercise` is the exercise with its digest, as it is now.
+    /// `runs` have only the scores that are theirs to see; `exercise` is as it is now.
     pub(super) fn new(
         frame: Frame,
         row: &AssignmentRow,
         runs: &[Run],
-        exercise: Option<(&Exercise, &str)>,
+        exercise: Option<&Exercise>,
         public_url: &str,
         now_ms: i64,
     ) -> Self {
         let assignment = &row.assignment;
         let terms = assignment.terms();
         let here = format!("/my/{}", assignment.id);
-        let seen: Vec<Run> = runs.iter().map(|run| seen_run(run, exercise)).collect();
-        let spec = exercise.map(|(spec, _)| spec);
         Self {
             frame,
-            title: text::line(spec.map_or(&assignment.exercise, |spec| &spec.title)),
-            summary: text::line(spec.map_or("", |spec| &spec.summary)),
+            title: text::line(exercise.map_or(&assignment.exercise, |spec| &spec.title)),
+            summary: text::line(exercise.map_or("", |spec| &spec.summary)),
             track: text::line(&assignment.track),
             next: next(row, now_ms),
             due: terms.due_at_ms.map(|due| When::new(due, now_ms)),
@@ -123,21 +110,11 @@ impl MyPage {
             submits_tags: terms.submit_on == SubmitOn::Tag,
             clone_url: (assignment.origin == Origin::Hosted)
                 .then(|| clone_url(public_url, assignment.id.as_str())),
-            runs: history::rows(&seen, now_ms, |run| format!("{here}/runs/{}", run.number)),
+            runs: history::rows(runs, now_ms, |run| format!("{here}/runs/{}", run.number)),
             is_live: runs.iter().any(|run| run.state != RunState::Finished),
             here,
         }
     }
-}
-
-/// A run without what is not theirs to see: reasons of ours, and points where a check is hidden.
-fn seen_run(run: &Run, exercise: Option<(&Exercise, &str)>) -> Run {
-    let mut seen = run.clone();
-    seen.reason.clear();
-    if !is_score_seen(run, exercise) {
-        seen.score = None;
-    }
-    seen
 }
 
 /// A category of the candidate's view.

@@ -1,7 +1,8 @@
 //! Handlers of the candidate's own pages.
 
 use assay_core::id::AssignmentId;
-use assay_core::report::Report;
+use assay_core::report::{Report, candidate};
+use assay_engine::ExerciseFolder;
 use assay_store::model::{AssignmentRow, Run};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -25,22 +26,40 @@ pub(super) fn routes() -> Router<App> {
 
 async fn mine(State(app): State<App>, candidate: Candidate) -> Result<Response, Problem> {
     let row = find_row(&app, &candidate.assignment).await?;
-    let runs = app.store().runs_of(&candidate.assignment).await?;
+    let mut runs = app.store().runs_of(&candidate.assignment).await?;
     candidate
         .saw(&app, "assignment.viewed", candidate.assignment.as_str())
         .await?;
     let folder = exercise_of(&app, &row.assignment);
-    let exercise = folder
-        .as_ref()
-        .map(|folder| (&folder.spec, folder.digest.as_str()));
+    for run in &mut runs {
+        // Reasons are ours.
+        run.reason.clear();
+        if !is_score_seen(&app, run, folder.as_deref()).await? {
+            run.score = None;
+        }
+    }
     page(&MyPage::new(
         frame(&candidate.assignment, "Your assignment"),
         &row,
         &runs,
-        exercise,
+        folder.as_ref().map(|folder| &folder.spec),
         &app.settings().public_url,
         app.now_ms(),
     ))
+}
+
+/// Whether a run's score is theirs to see: the exercise says so, and after a change of the exercise the report itself.
+async fn is_score_seen(app: &App, run: &Run, folder: Option<&ExerciseFolder>) -> Result<bool, Problem> {
+    let Some(score) = &run.score else {
+        return Ok(false);
+    };
+    match folder.filter(|folder| folder.digest == score.exercise_digest) {
+        Some(folder) => Ok(candidate::are_points_seen(&folder.spec.checks)),
+        None => {
+            let report = read_report(app, &score.report_digest).await?;
+            Ok(candidate::view(&report).points.is_some())
+        }
+    }
 }
 
 async fn run(

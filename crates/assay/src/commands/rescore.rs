@@ -57,8 +57,12 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     progress::say(&difference(&before, &after));
     if arguments.write {
         let mut files = output::write(&after, None, out, &[])?;
-        let scoring = format!("sha256:{}", folder.digest);
-        files.extend(attest::sign(&after, &scoring, out, arguments.key.as_deref())?);
+        files.extend(attest::sign(
+            &after,
+            &folder.digest,
+            out,
+            arguments.key.as_deref(),
+        )?);
         for file in files {
             progress::say(&format!("wrote {}", file.display()));
         }
