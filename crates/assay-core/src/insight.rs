@@ -35,6 +35,16 @@ pub struct Snapshot {
     /// How often statements were forgotten to make room for others.
     #[serde(default)]
     pub evicted: u64,
+    /// Statements of the candidate's that run at the moment; they are counted when they have ended.
+    #[serde(default)]
+    pub running: u64,
+}
+
+impl Snapshot {
+    /// Whether the service asked for nothing between this and the earlier one: no statement runs, and none has ended.
+    pub fn is_at_rest_since(&self, earlier: &Self) -> bool {
+        self.running == 0 && difference(earlier, self).is_empty()
+    }
 }
 
 /// A normalised statement in a snapshot.
@@ -116,6 +126,10 @@ pub struct Insight {
     pub unindexed: Vec<ForeignKey>,
     /// Whether the database counted all statements; it forgets some when there are very many different ones.
     pub complete: bool,
+    /// Whether the service did not come to rest after the load: then its statements belong to no endpoint for certain, and
+    /// none is named.
+    #[serde(default)]
+    pub restless: bool,
 }
 
 /// A normalised statement.
@@ -204,6 +218,7 @@ impl Insight {
             tables: tables(before, after),
             unindexed: after.unindexed.iter().take(MAX_TABLES).cloned().collect(),
             complete: last.evicted == before.evicted,
+            restless: false,
         }
     }
 

@@ -20,6 +20,9 @@ const WRITES: u32 = 5;
 const OF_ONE: Duration = Duration::from_secs(2);
 /// No further endpoint is looked at after so long: the check has a limit, and this must not be what exceeds it.
 const OF_ALL: Duration = Duration::from_secs(20);
+/// How long a service may go on with requests that nobody waits for any more, and how long it must ask for nothing.
+const UNREST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_millis(250);
 /// Most bytes of a snapshot.
 const SNAPSHOT_BYTES: u64 = 4 << 20;
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -29,12 +32,24 @@ pub(crate) struct Watch<'a> {
     container: Container,
     service: &'a str,
     command: &'a str,
-    /// Before the load, after it, and after each endpoint; or why there is nothing.
-    seen: Result<Vec<Snapshot>, String>,
-    /// The endpoints that were sent alone: name, operation, requests.
-    alone: Vec<(String, String, u64)>,
+    before: Option<Snapshot>,
+    after: Option<Snapshot>,
+    /// The endpoints that were sent alone.
+    windows: Vec<Window>,
+    restless: bool,
+    /// Why nothing could be seen.
+    blind: Option<String>,
     /// All snapshots as they were printed.
     raw: Vec<u8>,
+}
+
+/// Requests of one endpoint.
+struct Window {
+    endpoint: String,
+    operation: String,
+    requests: u64,
+    before: Snapshot,
+    after: Snapshot,
 }
 
 impl<'a> Watch<'a> {
@@ -49,38 +64,36 @@ impl<'a> Watch<'a> {
             container: running.service_container(service)?.clone(),
             service,
             command,
-            seen: Ok(Vec::new()),
-            alone: Vec::new(),
+            before: None,
+            after: None,
+            windows: Vec::new(),
+            restless: false,
+            blind: None,
             raw: Vec::new(),
         })
     }
 
-    /// Takes a snapshot: one before the load, one after it.
-    pub(crate) async fn look(&mut self) {
-        let looked = self.snapshot().await;
-        match (&mut self.seen, looked) {
-            (Ok(seen), Ok(snapshot)) => seen.push(snapshot),
-            (Ok(_), Err(why)) => self.seen = Err(why),
-            (Err(_), _) => (),
-        }
+    /// Takes the snapshot before the load.
+    pub(crate) async fn look_before(&mut self) {
+        self.before = self.look().await;
     }
 
-    /// Sends each endpoint of the plan alone and takes a snapshot after each.
+    /// Takes the snapshot after the load, then sends each endpoint of the plan alone and takes one after each.
     ///
     /// # Errors
     /// What stopped the generator.
-    pub(crate) async fn look_at_endpoints(
-        &mut self,
-        plan: &LoadPlan,
-        generator: &mut Session,
-    ) -> Result<(), Stop> {
+    pub(crate) async fn look_after(&mut self, plan: &LoadPlan, generator: &mut Session) -> Result<(), Stop> {
+        let Some(mut now) = self.look_at_rest().await else {
+            return Ok(());
+        };
+        self.after = Some(now.clone());
         let began = Instant::now();
         let is_measured = |name: &str| {
             let mut measured = plan.scenarios.values().filter(|scenario| !scenario.warm_up);
             measured.any(|scenario| scenario.mix.get(name).is_some_and(|weight| *weight > 0))
         };
         for (name, request) in plan.requests.iter().filter(|(name, _)| is_measured(name)) {
-            if self.seen.is_err() || began.elapsed() > OF_ALL {
+            if self.restless || began.elapsed() > OF_ALL {
                 break;
             }
             let only = |count| LoadAsk::Only {
@@ -102,11 +115,23 @@ impl<'a> Watch<'a> {
             } else {
                 Paused::default()
             };
-            // One that fails says nothing of what it costs when it works.
-            if first.ok > 0 && rest.errors == 0 {
-                self.alone
-                    .push((name.clone(), operation(request), first.ok + rest.ok));
-                self.look().await;
+            // One that fails says nothing of what it costs when it works, and may still be worked on.
+            let worked = first.ok > 0 && rest.errors == 0;
+            let looked = if worked {
+                self.look().await
+            } else {
+                self.look_at_rest().await
+            };
+            let Some(after) = looked else { break };
+            let before = std::mem::replace(&mut now, after);
+            if worked {
+                self.windows.push(Window {
+                    endpoint: name.clone(),
+                    operation: operation(request),
+                    requests: first.ok + rest.ok,
+                    before,
+                    after: now.clone(),
+                });
             }
         }
         Ok(())
@@ -117,25 +142,49 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// Why nothing was seen.
     pub(crate) fn sum_up(self, requests: u64, raw: &mut Raw) -> Result<Insight, String> {
-        let seen = self.seen?;
+        if let Some(blind) = self.blind {
+            return Err(blind);
+        }
         raw.push(("database.jsonl", self.raw));
-        let [before, after, ..] = seen.as_slice() else {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else {
             return Err("the load did not come to its end".to_owned());
         };
-        let windows = seen.iter().skip(1).zip(seen.iter().skip(2));
-        let alone: Vec<Alone<'_>> = self
-            .alone
-            .iter()
-            .zip(windows)
-            .map(|((endpoint, operation, requests), (before, after))| Alone {
-                endpoint,
-                operation: operation.clone(),
-                requests: *requests,
-                before,
-                after,
-            })
-            .collect();
-        Ok(Insight::of(self.service, requests, before, after, &alone))
+        let alone = self.windows.iter().map(|window| Alone {
+            endpoint: &window.endpoint,
+            operation: window.operation.clone(),
+            requests: window.requests,
+            before: &window.before,
+            after: &window.after,
+        });
+        let alone: Vec<Alone<'_>> = alone.collect();
+        Ok(Insight {
+            restless: self.restless,
+            ..Insight::of(self.service, requests, before, after, &alone)
+        })
+    }
+
+    /// A snapshot, once the service asks for nothing any more: it may still work on requests that were given up. When it does
+    /// not come to rest, the last one.
+    async fn look_at_rest(&mut self) -> Option<Snapshot> {
+        let began = Instant::now();
+        let mut last = self.look().await?;
+        loop {
+            tokio::time::sleep(REST).await;
+            let now = self.look().await?;
+            self.restless = !now.is_at_rest_since(&last);
+            if !self.restless || began.elapsed() > UNREST {
+                return Some(now);
+            }
+            last = now;
+        }
+    }
+
+    /// A snapshot; none once something went wrong.
+    async fn look(&mut self) -> Option<Snapshot> {
+        if self.blind.is_some() {
+            return None;
+        }
+        self.snapshot().await.map_err(|why| self.blind = Some(why)).ok()
     }
 
     async fn snapshot(&mut self) -> Result<Snapshot, String> {

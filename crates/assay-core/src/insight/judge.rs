@@ -1,6 +1,6 @@
 //! From what the database counted to findings.
 
-use super::{Endpoint, Insight, Table, Use, capped};
+use super::{Endpoint, Insight, Table, Use, capped, per};
 use crate::evidence::{Finding, Level};
 use crate::exercise::CategoryId;
 
@@ -52,28 +52,40 @@ impl Insight {
 
     /// One request, many times the same statement.
     fn repeated(&self) -> Vec<Found> {
-        let mut found = Vec::new();
-        for endpoint in &self.endpoints {
-            let repeated = endpoint.uses.iter().filter(|used| used.per_request >= REPEATED);
-            found.extend(repeated.map(|used| Found {
-                rule: "repeated-statement",
-                level: if writes(&used.text) { Level::Note } else { Level::Warning },
-                message: format!(
-                    "{}: one request runs {} statements, {} of them the same: {}",
-                    shown(endpoint),
-                    number(endpoint.statements),
-                    number(used.per_request),
-                    capped(&used.text, MAX_TEXT)
-                ),
-                help: if writes(&used.text) {
-                    "Write all rows with one statement; each one costs a round trip."
-                } else {
-                    "Ask for all of them at once, with a JOIN or a list of keys: each statement costs a round trip, and \
-                     their number grows with the data."
-                },
-            }));
+        let found = |whose: &str, statements: f64, times: f64, text: &str| Found {
+            rule: "repeated-statement",
+            level: if writes(text) { Level::Note } else { Level::Warning },
+            message: format!(
+                "{whose} runs {} statements, {} of them the same: {}",
+                number(statements),
+                number(times),
+                capped(text, MAX_TEXT)
+            ),
+            help: if writes(text) {
+                "Write all rows with one statement; each one costs a round trip."
+            } else {
+                "Ask for all of them at once, with a JOIN or a list of keys: each statement costs a round trip, and \
+                 their number grows with the data."
+            },
+        };
+        if self.endpoints.is_empty() {
+            // Nobody knows whose they are.
+            let repeated = self.statements.iter().filter_map(|statement| {
+                let times = per(statement.calls as f64, self.requests);
+                let whose = "on average a request of the load";
+                (times >= REPEATED)
+                    .then(|| found(whose, self.statements_per_request(), times, &statement.text))
+            });
+            return repeated.collect();
         }
-        found
+        let of_endpoint = |endpoint: &Endpoint| {
+            let whose = format!("{}: one request", shown(endpoint));
+            let repeated = endpoint.uses.iter().filter(|used| used.per_request >= REPEATED);
+            let repeated =
+                repeated.map(|used| found(&whose, endpoint.statements, used.per_request, &used.text));
+            repeated.collect::<Vec<_>>()
+        };
+        self.endpoints.iter().flat_map(of_endpoint).collect()
     }
 
     /// Large tables that were read from end to end.

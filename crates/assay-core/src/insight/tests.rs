@@ -41,7 +41,7 @@ fn snapshots() -> [Snapshot; 4] {
             columns: vec!["user_id".into()],
             references: "users".into(),
         }],
-        evicted: 0,
+        ..Snapshot::default()
     };
     [
         at(4, 80, 1_000, table("tasks", 1_000, 50, 3)),
@@ -199,4 +199,33 @@ fn a_statement_that_was_forgotten_and_counted_anew_is_no_overflow() {
         Insight::of("x", 9, &snapshot(3), &snapshot(3), &[]).statements,
         []
     );
+}
+
+#[test]
+fn a_service_is_at_rest_when_nothing_runs_and_nothing_has_ended() {
+    let snapshot = |calls, running| Snapshot {
+        statements: vec![counted("1", ONE, calls, calls as f64, 1)],
+        running,
+        ..Snapshot::default()
+    };
+    let earlier = snapshot(3, 4);
+    for (now, expected) in [
+        (snapshot(3, 0), true),
+        (snapshot(3, 1), false),
+        (snapshot(4, 0), false),
+    ] {
+        assert_eq!(now.is_at_rest_since(&earlier), expected, "{now:?}");
+    }
+}
+
+#[test]
+fn without_endpoints_the_load_as_a_whole_tells_of_repeated_statements() {
+    let [before, after, ..] = &snapshots();
+    let found = |requests| shown(&Insight::of("postgres", requests, before, after, &[]));
+    insta::assert_snapshot!(found(250), @"
+    Warning repeated-statement: on average a request of the load runs 10.4 statements, 8 of them the same: SELECT * FROM tasks WHERE id = $1 FOR UPDATE
+    Warning sequential-scan: the table tasks was read from end to end 100 times (2000 rows, 1000 more than before the load)
+    Warning unindexed-foreign-key: the foreign key tasks (user_id) to users has no index (2000 rows)
+    ");
+    assert!(!found(500).contains("repeated-statement"), "four per request");
 }

@@ -2,18 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use assay_core::load::ErrorKind;
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{HeaderMap, Method, Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use bytes::Bytes;
+use hyper::{Method, Request};
+
+use super::connection::{Connection, Failure, Reading, Received};
 
 /// A connection that has been idle for longer is not used again: servers close idle connections after two seconds or
 /// more, and a request that is sent at that very moment is lost.
@@ -32,23 +28,14 @@ pub(super) struct Connections {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Full<Bytes>>,
+    connection: Connection,
     since: Instant,
-}
-
-/// A connection in use.
-struct Busy {
-    sender: SendRequest<Full<Bytes>>,
-    used_before: bool,
 }
 
 /// The answer to a request.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    /// Empty when nobody wanted it.
-    pub(super) body: Bytes,
+    pub(super) received: Received,
     /// When the request was handed to a connection.
     pub(super) sent: Instant,
     /// When the last byte was read.
@@ -63,18 +50,6 @@ pub(super) struct NoAnswer {
     /// When it was given up.
     pub(super) done: Instant,
 }
-
-/// How an answer's body is read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct BodyUse {
-    /// Longest body that is read.
-    pub(super) max_bytes: u64,
-    /// Whether the bytes are kept.
-    pub(super) wanted: bool,
-}
-
-/// Why an exchange failed, before it is known when.
-type Failure = (ErrorKind, String);
 
 impl Connections {
     pub(super) fn to(address: SocketAddrV4) -> Self {
@@ -100,7 +75,7 @@ impl Connections {
     pub(super) async fn warm(&self, count: usize) {
         while self.idle.borrow().len() < count {
             match self.open().await {
-                Ok(busy) => self.give_back(busy),
+                Ok(connection) => self.give_back(connection),
                 Err(_) => return,
             }
         }
@@ -109,20 +84,19 @@ impl Connections {
     /// Sends a request and reads the answer to its end.
     pub(super) async fn exchange(
         &self,
-        request: Request<Full<Bytes>>,
+        request: &Request<Bytes>,
         limit: Duration,
-        body_use: BodyUse,
+        reading: Reading,
     ) -> Result<Answer, NoAnswer> {
-        let attempt = tokio::time::timeout(limit, self.attempt(request, body_use));
-        let failed = match attempt.await {
+        let attempt = tokio::time::timeout(limit, self.attempt(request, reading));
+        let (kind, message) = match attempt.await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(failure)) => failure,
+            Ok(Err(failure)) => (failure.kind, failure.message),
             Err(_) => (
                 ErrorKind::Timeout,
                 format!("no answer within {} ms", limit.as_millis()),
             ),
         };
-        let (kind, message) = failed;
         Err(NoAnswer {
             kind,
             message,
@@ -130,128 +104,50 @@ impl Connections {
         })
     }
 
-    async fn attempt(&self, request: Request<Full<Bytes>>, body_use: BodyUse) -> Result<Answer, Failure> {
-        let again = (*request.method() == Method::GET).then(|| request.clone());
-        let mut busy = self.acquire().await?;
-        let mut sent = Instant::now();
-        let response = match busy.sender.try_send_request(request).await {
-            Ok(response) => response,
-            Err(mut error) => {
-                // The service closed an idle connection: no request was lost if hyper still has it, and a second
-                // GET does no harm. A new connection has no such excuse.
-                let request = error.take_message().or(again).filter(|_| busy.used_before);
-                let Some(request) = request.filter(|_| is_closed(error.error())) else {
-                    return Err(classify(error.error()));
-                };
-                self.retried.set(self.retried.get() + 1);
-                busy = self.open().await?;
-                sent = Instant::now();
-                busy.sender
-                    .send_request(request)
-                    .await
-                    .map_err(|error| classify(&error))?
-            }
+    async fn attempt(&self, request: &Request<Bytes>, reading: Reading) -> Result<Answer, Failure> {
+        let idle = self.take_idle();
+        // The service may close an idle connection at any time: a second GET does no harm then. A new connection has no
+        // such excuse.
+        let may_repeat = idle.is_some() && *request.method() == Method::GET;
+        let mut connection = match idle {
+            Some(idle) => idle,
+            None => self.open().await?,
         };
-        let (head, body) = response.into_parts();
-        let body = read_body(Response::new(body), body_use).await?;
+        let mut sent = Instant::now();
+        let mut received = connection.exchange(request, reading).await;
+        if may_repeat && received.as_ref().is_err_and(|failure| failure.is_unanswered) {
+            self.retried.set(self.retried.get() + 1);
+            connection = self.open().await?;
+            sent = Instant::now();
+            received = connection.exchange(request, reading).await;
+        }
+        let received = received?;
         let done = Instant::now();
-        self.give_back(busy);
-        Ok(Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-            sent,
-            done,
-        })
+        self.give_back(connection);
+        Ok(Answer { received, sent, done })
     }
 
-    async fn acquire(&self) -> Result<Busy, Failure> {
+    fn take_idle(&self) -> Option<Connection> {
         loop {
-            let oldest = self.idle.borrow_mut().pop_front();
-            let Some(mut idle) = oldest else {
-                return self.open().await;
-            };
-            let usable = idle.since.elapsed() < MAX_IDLE && !idle.sender.is_closed();
-            if usable && idle.sender.ready().await.is_ok() {
-                return Ok(Busy {
-                    sender: idle.sender,
-                    used_before: true,
-                });
+            let idle = self.idle.borrow_mut().pop_front()?;
+            if idle.since.elapsed() < MAX_IDLE && idle.connection.is_usable() {
+                return Some(idle.connection);
             }
         }
     }
 
-    async fn open(&self) -> Result<Busy, Failure> {
-        let stream = TcpStream::connect(self.address).await.map_err(|error| {
-            let refused = error.kind() == io::ErrorKind::ConnectionRefused;
-            let kind = if refused {
-                ErrorKind::Refused
-            } else {
-                ErrorKind::Connect
-            };
-            (kind, format!("no connection: {error}"))
-        })?;
-        let unusable =
-            |error: &dyn std::fmt::Display| (ErrorKind::Connect, format!("no connection: {error}"));
-        stream.set_nodelay(true).map_err(|error| unusable(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unusable(&error))?;
-        tokio::task::spawn_local(async move {
-            // Whatever ends a connection also ends the exchange on it, which tells it.
-            let _ = connection.await;
-        });
-        sender.ready().await.map_err(|error| unusable(&error))?;
+    async fn open(&self) -> Result<Connection, Failure> {
+        let connection = Connection::open(self.address).await?;
         self.opened.set(self.opened.get() + 1);
-        Ok(Busy {
-            sender,
-            used_before: false,
-        })
+        Ok(connection)
     }
 
-    fn give_back(&self, busy: Busy) {
-        if !busy.sender.is_closed() {
+    fn give_back(&self, connection: Connection) {
+        if connection.is_usable() {
             self.idle.borrow_mut().push_back(Idle {
-                sender: busy.sender,
+                connection,
                 since: Instant::now(),
             });
         }
     }
-}
-
-async fn read_body(response: Response<Incoming>, body_use: BodyUse) -> Result<Bytes, Failure> {
-    let mut body = response.into_body();
-    let (mut kept, mut length) = (BytesMut::new(), 0_u64);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| classify(&error))?.into_data() else {
-            continue;
-        };
-        length = length.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if length > body_use.max_bytes {
-            return Err((
-                ErrorKind::Body,
-                format!("the body is over {} bytes long", body_use.max_bytes),
-            ));
-        }
-        if body_use.wanted {
-            kept.extend_from_slice(&data);
-        }
-    }
-    Ok(kept.freeze())
-}
-
-fn is_closed(error: &hyper::Error) -> bool {
-    classify(error).0 == ErrorKind::Reset
-}
-
-fn classify(error: &hyper::Error) -> Failure {
-    let kind = if error.is_parse() {
-        ErrorKind::Protocol
-    } else {
-        ErrorKind::Reset
-    };
-    let cause = std::error::Error::source(error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
-    (kind, format!("{error}{cause}"))
 }

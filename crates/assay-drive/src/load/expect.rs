@@ -6,7 +6,7 @@ use assay_core::load::template::{Body, Missing, Scope, Slot, TemplateError, Text
 use assay_core::load::{JsonCheck, JsonKind, Request};
 use serde_json::Value;
 
-use super::connections::Answer;
+use super::connection::Received;
 use super::users::User;
 
 /// What the answers to one kind of request must be.
@@ -165,7 +165,7 @@ impl Checks {
     /// # Errors
     ///
     /// What is not as expected.
-    pub(super) fn compare(&self, user: &User, answer: &Answer, body: &Value) -> Result<(), String> {
+    pub(super) fn compare(&self, user: &User, answer: &Received, body: &Value) -> Result<(), String> {
         for (name, expected) in &self.headers {
             let value = answer
                 .headers

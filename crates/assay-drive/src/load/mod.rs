@@ -5,6 +5,7 @@
 //! generator opens no port, speaks to a literal loopback address only, and prints JSON lines
 //! ([`assay_core::load::LoadMessage`]).
 
+mod connection;
 mod connections;
 mod crowd;
 mod expect;

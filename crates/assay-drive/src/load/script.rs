@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_core::load::template::{Body, Missing, Record, Scope, Slot, TemplateError, Text};
 use assay_core::load::{Capture, Dice, ErrorKind, Keep, LoadPlan, Method, Request, Step};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::connections::Answer;
+use super::connection::Received;
 use super::expect::{Checks, Expectation};
 use super::users::User;
 
@@ -50,7 +49,7 @@ pub(super) struct Endpoint {
 /// A request that is ready to be sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) request: hyper::Request<Full<Bytes>>,
+    pub(super) request: hyper::Request<Bytes>,
     /// With what its answer is compared; `None` when only the status counts this time.
     pub(super) checks: Option<Checks>,
 }
@@ -175,8 +174,8 @@ impl Endpoint {
         })
     }
 
-    /// Whether the body of an answer is needed even when it is not checked.
-    pub(super) fn needs_body(&self) -> bool {
+    /// Whether headers and body of an answer are needed even when they are not checked.
+    pub(super) fn needs_answer(&self) -> bool {
         !self.set.is_empty() || self.keep.is_some()
     }
 
@@ -234,7 +233,7 @@ impl Endpoint {
             .then(|| self.expect.render(&mut scope, sent.as_ref()))
             .transpose()?;
         Ok(Prepared {
-            request: request.body(Full::new(bytes))?,
+            request: request.body(bytes)?,
             checks,
         })
     }
@@ -248,7 +247,7 @@ impl Endpoint {
         &self,
         user: &mut User,
         checks: Option<&Checks>,
-        answer: &Answer,
+        answer: &Received,
     ) -> Result<(), (ErrorKind, String)> {
         let outcome = self.judge(user, checks, answer);
         match &outcome {
@@ -271,7 +270,7 @@ impl Endpoint {
         &self,
         user: &mut User,
         checks: Option<&Checks>,
-        answer: &Answer,
+        answer: &Received,
     ) -> Result<(), (ErrorKind, String)> {
         if !self.expect.allows(answer.status) {
             let kind = if answer.status >= 500 {
@@ -288,7 +287,7 @@ impl Endpoint {
                 ),
             ));
         }
-        let reads_json = self.needs_body() || checks.is_some_and(Checks::read_body);
+        let reads_json = self.needs_answer() || checks.is_some_and(Checks::read_body);
         let body: Value = if reads_json {
             serde_json::from_slice(&answer.body)
                 .map_err(|error| (ErrorKind::Body, format!("the body is not JSON: {error}")))?
@@ -316,7 +315,7 @@ impl Endpoint {
     }
 }
 
-fn capture_value(capture: &Capture, answer: &Answer, body: &Value) -> Option<Value> {
+fn capture_value(capture: &Capture, answer: &Received, body: &Value) -> Option<Value> {
     match (&capture.json, &capture.header) {
         (Some(pointer), _) => body.pointer(pointer).cloned(),
         (None, Some(name)) => Some(answer.headers.get(name)?.to_str().ok()?.into()),
@@ -327,7 +326,7 @@ fn capture_value(capture: &Capture, answer: &Answer, body: &Value) -> Option<Val
 fn keep_records(
     keep: &Keep,
     user: &mut User,
-    answer: &Answer,
+    answer: &Received,
     body: &Value,
 ) -> Result<(), (ErrorKind, String)> {
     let elements: Vec<&Value> = match &keep.each {

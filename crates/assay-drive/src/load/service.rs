@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use assay_core::load::{Dice, ErrorKind};
 
-use super::connections::{BodyUse, Connections};
+use super::connection::Reading;
+use super::connections::Connections;
 use super::record::Fate;
 use super::script::Endpoint;
 use super::users::User;
@@ -42,14 +43,14 @@ impl Service {
                 );
             }
         };
-        let body_use = BodyUse {
-            max_bytes: self.max_body,
-            wanted: in_full || endpoint.needs_body(),
+        let reading = Reading {
+            max_body_bytes: self.max_body,
+            keep: in_full || endpoint.needs_answer(),
         };
         let asked = Instant::now();
         let answer = match self
             .connections
-            .exchange(prepared.request, self.timeout, body_use)
+            .exchange(&prepared.request, self.timeout, reading)
             .await
         {
             Ok(answer) => answer,
@@ -64,9 +65,9 @@ impl Service {
                 return (none.done, fate);
             }
         };
-        let status = answer.status;
+        let status = answer.received.status;
         let service = answer.done.saturating_duration_since(answer.sent);
-        let fate = match endpoint.accept(&mut user.borrow_mut(), prepared.checks.as_ref(), &answer) {
+        let fate = match endpoint.accept(&mut user.borrow_mut(), prepared.checks.as_ref(), &answer.received) {
             Ok(()) => Fate::Ok {
                 status,
                 service,

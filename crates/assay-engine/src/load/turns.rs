@@ -248,7 +248,7 @@ impl<'a, 'p> Turns<'a, 'p> {
         }
         let used_before = self.usage().await;
         if let Some(watch) = &mut self.watch {
-            watch.look().await;
+            watch.look_before().await;
         }
         let mut after = None;
         for window in 0..=cuts_ms.len() {
@@ -264,8 +264,7 @@ impl<'a, 'p> Turns<'a, 'p> {
         }
         let used_after = self.usage().await;
         if let (Some(watch), Some(session)) = (&mut self.watch, &mut self.own.session) {
-            watch.look().await;
-            watch.look_at_endpoints(plan, session).await?;
+            watch.look_after(plan, session).await?;
         }
         self.own.ask(&LoadAsk::Finish).await?;
         if let Some(side) = self.reference_side() {

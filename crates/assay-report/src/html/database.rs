@@ -49,8 +49,7 @@ pub(super) fn database(insight: &Insight) -> Database {
         .sum();
     Database {
         summary: format!(
-            "{} ran {} statements for {} requests of the load, {} per request.{} After the load each endpoint was sent \
-             alone, so its statements are its own.",
+            "{} ran {} statements for {} requests of the load, {} per request.{} {}",
             text::line(&insight.service),
             number::thousands(insight.n_statements),
             number::thousands(insight.requests),
@@ -59,6 +58,15 @@ pub(super) fn database(insight: &Insight) -> Database {
                 ""
             } else {
                 " There were so many different ones that it forgot some."
+            },
+            match (insight.restless, insight.endpoints.is_empty()) {
+                (false, _) => "After the load each endpoint was sent alone, so its statements are its own.",
+                (true, true) =>
+                    "The service asked for more long after the load, so no endpoint was sent alone: nobody could say \
+                     which statements are whose.",
+                (true, false) =>
+                    "After the load endpoints were sent alone, so their statements are their own, until the service asked \
+                     for more long after one of them.",
             }
         ),
         endpoints: insight
