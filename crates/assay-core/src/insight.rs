@@ -184,7 +184,7 @@ pub struct Use {
 pub struct Table {
     /// Its name. The candidate's word.
     pub name: String,
-    /// Rows before the load.
+    /// Rows before the load, about: a server may count rows seconds later, but knows its pages at once.
     pub rows_before: u64,
     /// Rows after it.
     pub rows: u64,
@@ -316,25 +316,22 @@ fn worth_showing(counted: &[Counted]) -> Vec<Statement> {
 }
 
 fn tables(before: &Snapshot, after: &Snapshot) -> Vec<Table> {
-    let earlier = |name: &str| before.tables.iter().find(|table| table.name == name);
-    let mut tables: Vec<Table> = after
-        .tables
-        .iter()
-        .map(|table| {
-            let since = |count: fn(&TableCounts) -> u64| {
-                count(table).saturating_sub(earlier(&table.name).map_or(0, count))
-            };
-            Table {
-                name: table.name.clone(),
-                rows_before: earlier(&table.name).map_or(0, |earlier| earlier.rows),
-                rows: table.rows,
-                pages: table.pages,
-                scans: since(|table| table.scans),
-                scanned_rows: since(|table| table.scanned_rows),
-                lookups: since(|table| table.lookups),
-            }
-        })
-        .collect();
+    let none = TableCounts::default();
+    let of_table = |table: &TableCounts| {
+        let earlier = before.tables.iter().find(|earlier| earlier.name == table.name);
+        let earlier = earlier.unwrap_or(&none);
+        let by_pages = table.rows.saturating_mul(earlier.pages).checked_div(table.pages);
+        Table {
+            name: table.name.clone(),
+            rows_before: earlier.rows.max(by_pages.unwrap_or(0).min(table.rows)),
+            rows: table.rows,
+            pages: table.pages,
+            scans: table.scans.saturating_sub(earlier.scans),
+            scanned_rows: table.scanned_rows.saturating_sub(earlier.scanned_rows),
+            lookups: table.lookups.saturating_sub(earlier.lookups),
+        }
+    };
+    let mut tables: Vec<Table> = after.tables.iter().map(of_table).collect();
     tables.sort_by(|a, b| {
         let key = |table: &Table| (table.scanned_rows, table.lookups, table.rows);
         key(b).cmp(&key(a)).then(a.name.cmp(&b.name))

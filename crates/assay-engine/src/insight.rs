@@ -20,9 +20,11 @@ const WRITES: u32 = 5;
 const OF_ONE: Duration = Duration::from_secs(2);
 /// No further endpoint is looked at after so long: the check has a limit, and this must not be what exceeds it.
 const OF_ALL: Duration = Duration::from_secs(20);
-/// How long a service may go on with requests that nobody waits for any more, and how long it must ask for nothing.
+/// How long a service may go on with requests that nobody waits for any more.
 const UNREST: Duration = Duration::from_secs(60);
+/// It is at rest when it asks for nothing for so long, and takes at most this share of a core meanwhile, in percent.
 const REST: Duration = Duration::from_millis(250);
+const REST_PERCENT: u64 = 10;
 /// Most bytes of a snapshot.
 const SNAPSHOT_BYTES: u64 = 4 << 20;
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -30,6 +32,8 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// A service that counts, watched during a load. What goes wrong here is said, and costs nobody anything.
 pub(crate) struct Watch<'a> {
     container: Container,
+    /// The candidate's, which asks it.
+    app: Container,
     service: &'a str,
     command: &'a str,
     before: Option<Snapshot>,
@@ -62,6 +66,7 @@ impl<'a> Watch<'a> {
             .find_map(|service| Some((service.name.as_str(), service.insight.as_deref()?)))?;
         Some(Self {
             container: running.service_container(service)?.clone(),
+            app: running.app_container().clone(),
             service,
             command,
             before: None,
@@ -169,14 +174,23 @@ impl<'a> Watch<'a> {
         let began = Instant::now();
         let mut last = self.look().await?;
         loop {
+            let (since, used_before) = (Instant::now(), self.app_cpu_ms().await);
             tokio::time::sleep(REST).await;
             let now = self.look().await?;
-            self.restless = !now.is_at_rest_since(&last);
+            let used_ms = self.app_cpu_ms().await.saturating_sub(used_before);
+            let is_idle = used_ms * 100 <= millis(since.elapsed()) * REST_PERCENT;
+            self.restless = !is_idle || !now.is_at_rest_since(&last);
             if !self.restless || began.elapsed() > UNREST {
                 return Some(now);
             }
             last = now;
         }
+    }
+
+    /// CPU time of the candidate's service so far; 0 where it is not known.
+    async fn app_cpu_ms(&self) -> u64 {
+        let usage = self.app.usage().await;
+        usage.ok().flatten().map_or(0, |used| used.cpu_ms)
     }
 
     /// A snapshot; none once something went wrong.

@@ -110,7 +110,7 @@ impl Insight {
             names.dedup();
             let grown = match table.rows.saturating_sub(table.rows_before) {
                 0 => String::new(),
-                n => format!(", {n} more than before the load"),
+                n => format!(", some {n} more than before the load"),
             };
             Found {
                 rule: "sequential-scan",

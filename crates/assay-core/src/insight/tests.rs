@@ -111,7 +111,7 @@ fn what_moved_between_two_snapshots_belongs_to_the_endpoint() {
     insta::assert_snapshot!(shown(&insight), @"
     Warning repeated-statement: list (GET /tasks): one request runs 21 statements, 20 of them the same: SELECT * FROM tasks WHERE id = $1 FOR UPDATE
     Note repeated-statement: sync (POST /sync): one request runs 10 statements, 10 of them the same: INSERT INTO tasks VALUES ($1)
-    Warning sequential-scan: list (GET /tasks): the table tasks was read from end to end 100 times (2000 rows, 1000 more than before the load): SELECT id FROM tasks WHERE user_id = $1
+    Warning sequential-scan: list (GET /tasks): the table tasks was read from end to end 100 times (2000 rows, some 1000 more than before the load): SELECT id FROM tasks WHERE user_id = $1
     Warning slow-statement: list (GET /tasks): a statement takes 60 ms with nothing else under way, and looks at 1200 pages for 20 rows: SELECT id FROM tasks WHERE user_id = $1
     Warning unindexed-foreign-key: the foreign key tasks (user_id) to users has no index (2000 rows)
     ");
@@ -146,7 +146,7 @@ fn what_is_small_rare_or_somebody_elses_is_no_finding() {
     // Large and scanned, but not by what was sent alone: it is said without an endpoint.
     assert_eq!(
         shown(&insight),
-        "Warning sequential-scan: the table tasks was read from end to end 100 times (2000 rows, 1000 more than before the load)"
+        "Warning sequential-scan: the table tasks was read from end to end 100 times (2000 rows, some 1000 more than before the load)"
     );
     for (rows, scans, scanned_rows) in [(999, 100, 99_900), (2_000, 9, 18_000), (2_000, 100, 2_000)] {
         let tasks = &mut insight.tables[0];
@@ -224,8 +224,26 @@ fn without_endpoints_the_load_as_a_whole_tells_of_repeated_statements() {
     let found = |requests| shown(&Insight::of("postgres", requests, before, after, &[]));
     insta::assert_snapshot!(found(250), @"
     Warning repeated-statement: on average a request of the load runs 10.4 statements, 8 of them the same: SELECT * FROM tasks WHERE id = $1 FOR UPDATE
-    Warning sequential-scan: the table tasks was read from end to end 100 times (2000 rows, 1000 more than before the load)
+    Warning sequential-scan: the table tasks was read from end to end 100 times (2000 rows, some 1000 more than before the load)
     Warning unindexed-foreign-key: the foreign key tasks (user_id) to users has no index (2000 rows)
     ");
     assert!(!found(500).contains("repeated-statement"), "four per request");
+}
+
+#[test]
+fn rows_before_the_load_follow_from_the_pages_where_they_were_counted_late() {
+    for ((rows, pages), (rows_after, pages_after), expected) in [
+        ((1_000, 50), (2_000, 100), 1_000),
+        ((10, 50), (2_000, 100), 1_000),
+        ((1_500, 50), (2_000, 100), 1_500),
+        ((0, 0), (2_000, 100), 0),
+        ((0, 0), (0, 0), 0),
+        ((10, 100), (2_000, 50), 2_000),
+    ] {
+        let [before, after] = [(rows, pages), (rows_after, pages_after)].map(|(rows, pages)| Snapshot {
+            tables: vec![table("tasks", rows, pages, 0)],
+            ..Snapshot::default()
+        });
+        assert_eq!(tables(&before, &after)[0].rows_before, expected);
+    }
 }
