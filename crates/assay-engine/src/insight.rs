@@ -43,7 +43,7 @@ pub(crate) struct Watch<'a> {
     restless: bool,
     /// Why nothing could be seen.
     blind: Option<String>,
-    /// All snapshots as they were printed.
+    /// The snapshots that count, as they were printed.
     raw: Vec<u8>,
 }
 
@@ -172,8 +172,11 @@ impl<'a> Watch<'a> {
     /// not come to rest, the last one.
     async fn look_at_rest(&mut self) -> Option<Snapshot> {
         let began = Instant::now();
+        let raw_bytes = self.raw.len();
         let mut last = self.look().await?;
         loop {
+            // Of those before the last one nothing is kept, however many there are.
+            self.raw.truncate(raw_bytes);
             let (since, used_before) = (Instant::now(), self.app_cpu_ms().await);
             tokio::time::sleep(REST).await;
             let now = self.look().await?;

@@ -12,6 +12,7 @@ use std::pin::pin;
 use assay_core::load::ErrorKind;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::future::{Either, select};
+use httparse::Status;
 use hyper::header::{CONTENT_LENGTH, HeaderName};
 use hyper::{HeaderMap, Method, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,6 +25,9 @@ use framing::{Framing, Head};
 const READ_BYTES: usize = 16 << 10;
 /// Longest head, trailer, or line between two chunks.
 const HEAD_BYTES: usize = 64 << 10;
+/// Most bytes of an answer that are not of its body: interim answers, lines between chunks. Who reads without end is late
+/// with everything else.
+const OVERHEAD_BYTES: usize = 1 << 20;
 
 /// A connection that nobody else uses meanwhile.
 #[derive(Debug)]
@@ -118,6 +122,7 @@ impl Connection {
         let mut incoming = Incoming {
             reader,
             read: &mut self.read,
+            overhead_bytes: 0,
         };
         let write = pin!(writer.write_all(&bytes));
         let answer = pin!(incoming.answer(request.method(), reading));
@@ -167,6 +172,7 @@ fn written(request: &Request<Bytes>) -> Vec<u8> {
 struct Incoming<'a> {
     reader: ReadHalf<'a>,
     read: &'a mut BytesMut,
+    overhead_bytes: usize,
 }
 
 impl Incoming<'_> {
@@ -266,16 +272,18 @@ impl Incoming<'_> {
 
     /// What was parsed, whose bytes are used up then; none when some of them are still to come.
     fn used_up<T>(&mut self, parsed: httparse::Result<(usize, T)>) -> Result<Option<T>, Failure> {
-        match parsed {
-            Ok(httparse::Status::Complete((length, value))) => {
+        let too_long = |what, bytes| Failure::protocol(format_args!("{what} is over {bytes} bytes long"));
+        match parsed.map_err(Failure::protocol)? {
+            Status::Partial if self.read.len() < HEAD_BYTES => Ok(None),
+            Status::Partial => Err(too_long("a head or the line of a chunk", HEAD_BYTES)),
+            Status::Complete((length, value)) => {
                 self.read.advance(length);
+                self.overhead_bytes += length;
+                if self.overhead_bytes > OVERHEAD_BYTES {
+                    return Err(too_long("what is not of the body", OVERHEAD_BYTES));
+                }
                 Ok(Some(value))
             }
-            Ok(httparse::Status::Partial) if self.read.len() < HEAD_BYTES => Ok(None),
-            Ok(httparse::Status::Partial) => Err(Failure::protocol(format_args!(
-                "a head or the line of a chunk is over {HEAD_BYTES} bytes long"
-            ))),
-            Err(error) => Err(Failure::protocol(error)),
         }
     }
 

@@ -111,6 +111,9 @@ fn answers_are_read_to_their_end_however_they_come() {
     let head = |rest: &str| format!("HTTP/1.1 200 OK\n{rest}");
     let long = head(&format!("X: {}\n\n", "x".repeat(HEAD_BYTES)));
     let many = head(&"X: y\n".repeat(101));
+    let interim = "HTTP/1.1 102 Processing\n\n".repeat(50_000);
+    let extended = format!("1;{}\na\n", "x".repeat(60_000)).repeat(18);
+    let extended = head(&format!("Transfer-Encoding: chunked\n\n{extended}0\n\n"));
     let mut shown = String::new();
     for (name, answer) in [
         ("length", head("Content-Length: 5\nX: y\n\nhello")),
@@ -173,6 +176,8 @@ fn answers_are_read_to_their_end_however_they_come() {
         ("HTTP/2", "HTTP/2 200\n\n".into()),
         ("long head", long),
         ("many headers", many),
+        ("interim without end", interim),
+        ("long lines of chunks", extended),
     ] {
         let whole = answered(&Method::GET, &answer, usize::MAX, false);
         // A head that is too long is found to be so before its end.
@@ -209,6 +214,8 @@ fn answers_are_read_to_their_end_however_they_come() {
     HTTP/2: Protocol: the answer is not HTTP/1.1: invalid HTTP version
     long head: Protocol: the answer is not HTTP/1.1: a head or the line of a chunk is over 65536 bytes long
     many headers: Protocol: the answer is not HTTP/1.1: too many headers
+    interim without end: Protocol: the answer is not HTTP/1.1: what is not of the body is over 1048576 bytes long
+    long lines of chunks: Protocol: the answer is not HTTP/1.1: what is not of the body is over 1048576 bytes long
     "#);
 }
 
