@@ -118,6 +118,29 @@ pub(crate) fn decimal(value: f64) -> String {
     number::plain((value * 10.0).round() / 10.0)
 }
 
+/// Statements may take microseconds.
 pub(crate) fn milliseconds(ms: f64) -> String {
-    number::latency((ms.max(0.0) * 1_000.0) as u64)
+    if ms < 0.1 {
+        format!("{:.3} ms", ms.max(0.0))
+    } else {
+        number::latency((ms * 1_000.0) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::milliseconds;
+
+    #[test]
+    fn short_times_are_not_nothing() {
+        for (ms, expected) in [
+            (0.0, "0.000 ms"),
+            (0.0154, "0.015 ms"),
+            (0.1, "0.1 ms"),
+            (60.0, "60 ms"),
+            (2_500.0, "2.5 s"),
+        ] {
+            assert_eq!(milliseconds(ms), expected);
+        }
+    }
 }
