@@ -275,14 +275,16 @@ impl Incoming<'_> {
         let too_long = |what, bytes| Failure::protocol(format_args!("{what} is over {bytes} bytes long"));
         match parsed.map_err(Failure::protocol)? {
             Status::Partial if self.read.len() < HEAD_BYTES => Ok(None),
-            Status::Partial => Err(too_long("a head or the line of a chunk", HEAD_BYTES)),
-            Status::Complete((length, value)) => {
+            Status::Complete((length, value)) if length <= HEAD_BYTES => {
                 self.read.advance(length);
                 self.overhead_bytes += length;
                 if self.overhead_bytes > OVERHEAD_BYTES {
                     return Err(too_long("what is not of the body", OVERHEAD_BYTES));
                 }
                 Ok(Some(value))
+            }
+            Status::Partial | Status::Complete(_) => {
+                Err(too_long("a head or the line of a chunk", HEAD_BYTES))
             }
         }
     }
