@@ -57,8 +57,10 @@ pub(crate) fn style(context: &Context<'_>, analysed: &[Analysed]) -> CheckEviden
     };
     let mut evidence = CheckEvidence::new(&check.id, check.kind, check.seen());
     hand_over(analysed, &mut evidence);
-    context.source.remarks(&mut evidence);
-    evidence
+    match context.source.remarks(&mut evidence) {
+        Ok(()) => evidence,
+        Err(stop) => crate::run::stopped_check(check, stop),
+    }
 }
 
 /// Moves what belongs to a check's kind into its evidence.

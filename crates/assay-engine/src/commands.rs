@@ -178,7 +178,7 @@ impl Place<'_> {
             let copied = container.exec(copy).await;
             return copied.map(drop).map_err(|error| role.ask(&error));
         }
-        let entries = tokio::task::block_in_place(|| self.context.source.entries())?;
+        let entries = self.context.source.entries()?;
         let written = container.write_tree(WORK, stream::iter(entries)).await;
         written.map(drop).map_err(|error| role.ask(&error))
     }

@@ -409,8 +409,7 @@ async fn run_checks(
 }
 
 async fn write_sources(context: &Context<'_>, trees: &Trees) -> Result<(), Stop> {
-    let (entries, history) =
-        tokio::task::block_in_place(|| (context.source.entries(), context.source.history_entries()));
+    let (entries, history) = (context.source.entries(), context.source.history_entries());
     let role = faults::Role::Trusted("loader");
     let (written, scanned) = tokio::join!(
         trees.volumes.write_tree("src", stream::iter(entries?)),

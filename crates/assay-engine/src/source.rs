@@ -1,5 +1,6 @@
 //! The submission's source: fetched into a bare repository of ours, read from Git objects, never checked out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,12 @@ use assay_core::toolchain::{Overrides, Toolchain};
 use assay_core::yaml;
 use assay_git::template::{Template, TemplateDiff};
 use assay_git::{
-    Blame, Commit, FetchError, Fetched, History, HistoryLimits, ObjectId, ReadError, Repository, Tree,
+    Blame, Commit, Entry, FetchError, Fetched, History, HistoryLimits, ObjectId, ReadError, Repository, Tree,
     TreeError, TreeLimits, readme, remarks,
 };
 use assay_sandbox::{Content, TreeEntry};
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Most bytes of old versions of files that are scanned for secrets.
 const HISTORY_BYTES: u64 = 64 << 20;
@@ -33,11 +35,11 @@ pub(crate) struct Source {
     tree_id: ObjectId,
     tree: Tree,
     history: History,
+    template: Template,
     diff: TemplateDiff,
     seed: Option<ObjectId>,
-    /// Lines that the candidate wrote, by path; files that came with the template have none.
-    own: BTreeMap<String, Vec<RangeInclusive<u32>>>,
-    source_files: GlobSet,
+    /// Lines of source code that the candidate wrote, by path; files that came with the template have none.
+    own_source: BTreeMap<String, Vec<RangeInclusive<u32>>>,
 }
 
 impl Source {
@@ -70,27 +72,24 @@ impl Source {
             .seed(&history, &template)
             .map_err(|error| read_stop(&error))?;
         let diff = template.diff(&tree);
-        let mut own = BTreeMap::new();
-        for file in tree.files.iter().filter(|file| file.size <= TEXT_BYTES) {
-            let content = opened
-                .read(file.id, TEXT_BYTES)
-                .map_err(|error| read_stop(&error))?;
-            let lines = template
-                .owned_lines(file, &content)
-                .map_err(|error| read_stop(&error))?;
-            own.insert(file.path.clone(), lines);
-        }
         let source_files = globs(source_globs)?;
+        let own_source = tree
+            .files
+            .iter()
+            .filter(|file| file.size <= TEXT_BYTES && source_files.is_match(&file.path))
+            .map(|file| Ok((file.path.clone(), own_lines(&opened, &template, file)?)))
+            .collect::<Result<_, _>>()
+            .map_err(|error| read_stop(&error))?;
         Ok(Self {
             repository: repository.to_owned(),
             commit,
             tree_id,
             tree,
             history,
+            template,
             diff,
             seed,
-            own,
-            source_files,
+            own_source,
         })
     }
 
@@ -128,27 +127,46 @@ impl Source {
 
     /// Lines of source code that the candidate wrote.
     pub(crate) fn own_source_lines(&self) -> u64 {
-        let sources = self
-            .own
-            .iter()
-            .filter(|(path, _)| self.source_files.is_match(path));
-        sources
-            .flat_map(|(_, ranges)| ranges)
+        let ranges = self.own_source.values().flatten();
+        ranges
             .map(|range| u64::from(range.end() - range.start()) + 1)
             .sum()
     }
 
+    /// Lines of any file that the candidate wrote; none where nobody can tell: it is not there, too large, or cannot be read.
+    fn own_lines(&self, path: &str) -> Option<Cow<'_, [RangeInclusive<u32>]>> {
+        if let Some(lines) = self.own_source.get(path) {
+            return Some(Cow::Borrowed(lines));
+        }
+        let file = self.file(path).filter(|file| file.size <= TEXT_BYTES)?;
+        let repository = Repository::open(&self.repository).ok()?;
+        own_lines(&repository, &self.template, file).ok().map(Cow::Owned)
+    }
+
+    fn file(&self, path: &str) -> Option<&Entry> {
+        self.tree.files.iter().find(|file| file.path == path)
+    }
+
     /// A file's content; none when it is not there, too large, or cannot be read.
     pub(crate) fn content(&self, path: &str) -> Option<Vec<u8>> {
-        let file = self.tree.files.iter().find(|file| file.path == path)?;
+        let file = self.file(path)?;
         Repository::open(&self.repository)
             .ok()?
             .read(file.id, TEXT_BYTES)
             .ok()
     }
 
-    /// The whole tree, for the volume that checks read. Blocks.
+    /// The whole tree, for the volume that checks read.
     pub(crate) fn entries(&self) -> Result<Vec<TreeEntry>, Stop> {
+        blocking(|| self.read_entries())
+    }
+
+    /// Versions of files that only the history has, as `<commit>/<path>`, for secret scanning.
+    pub(crate) fn history_entries(&self) -> Result<Vec<TreeEntry>, Stop> {
+        blocking(|| self.read_history_entries())
+    }
+
+    fn read_entries(&self) -> Result<Vec<TreeEntry>, Stop> {
         let repository = Repository::open(&self.repository).map_err(|error| read_stop(&error))?;
         let read = |file: &assay_git::Entry| -> Result<TreeEntry, Stop> {
             let bytes = repository
@@ -165,8 +183,7 @@ impl Source {
         self.tree.files.iter().map(read).collect()
     }
 
-    /// Versions of files that only the history has, as `<commit>/<path>`, for secret scanning. Blocks.
-    pub(crate) fn history_entries(&self) -> Result<Vec<TreeEntry>, Stop> {
+    fn read_history_entries(&self) -> Result<Vec<TreeEntry>, Stop> {
         let repository = Repository::open(&self.repository).map_err(|error| read_stop(&error))?;
         let introduced = repository
             .introduced_blobs(self.commit, &self.tree, HistoryLimits::STANDARD)
@@ -202,7 +219,7 @@ impl Source {
         let Some(path) = &finding.file else {
             return Some(finding);
         };
-        if let Some(own) = self.own.get(path) {
+        if let Some(own) = self.own_lines(path) {
             let is_own = match finding.line {
                 Some(line) => own.iter().any(|range| range.contains(&line)),
                 None => !own.is_empty(),
@@ -220,10 +237,7 @@ impl Source {
     /// Coverage of the candidate's own source lines only.
     pub(crate) fn own_coverage(&self, coverage: Coverage) -> Coverage {
         let own_file = |(path, mut file): (String, assay_core::evidence::FileCoverage)| {
-            let own = self
-                .own
-                .get(&path)
-                .filter(|_| self.source_files.is_match(&path))?;
+            let own = self.own_source.get(&path)?;
             let is_own = |line: &u32| own.iter().any(|range| range.contains(line));
             file.lines.retain(|line, _| is_own(line));
             file.branches.retain(|line, _| is_own(line));
@@ -235,12 +249,22 @@ impl Source {
     }
 
     /// What the history, the tree and the README tell, for the `style` check.
-    pub(crate) fn remarks(&self, evidence: &mut CheckEvidence) {
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(crate) fn remarks(&self, evidence: &mut CheckEvidence) -> Result<(), Stop> {
+        let only_change = match remarks::only_commit(&self.history, self.seed) {
+            Some(only) => Repository::open(&self.repository)
+                .and_then(|repository| repository.change_size(only.id, HistoryLimits::STANDARD))
+                .map_err(|error| read_stop(&error))?,
+            None => None,
+        };
         let submission = remarks::Submission {
             history: &self.history,
             tree: &self.tree,
             diff: &self.diff,
             seed: self.seed,
+            only_change,
         };
         evidence
             .findings
@@ -250,7 +274,7 @@ impl Source {
             .files
             .iter()
             .find(|file| file.path.eq_ignore_ascii_case("readme.md"));
-        let written = readme.filter(|file| self.own.get(&file.path).is_none_or(|own| !own.is_empty()));
+        let written = readme.filter(|file| self.own_lines(&file.path).is_none_or(|own| !own.is_empty()));
         let found = written.and_then(|file| self.content(&file.path)).map(|bytes| {
             let found = readme::instructions(&String::from_utf8_lossy(&bytes));
             1 + u32::from(found.how_to_run) + u32::from(found.how_to_test)
@@ -270,6 +294,7 @@ impl Source {
                 "{n_pointers} files are pointers of Git LFS; their content was not fetched."
             ));
         }
+        Ok(())
     }
 
     /// The toolchain with the commands of `assay.yaml` at the root, if there is one.
@@ -293,6 +318,23 @@ impl Source {
 
     /// Id of the check that remarks on history count in.
     pub(crate) const REMARKS: CheckKind = CheckKind::Style;
+}
+
+/// Reads while other tasks go on, where the runtime has a thread for them: a daemon's has.
+fn blocking<T>(read: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => read(),
+        _ => tokio::task::block_in_place(read),
+    }
+}
+
+fn own_lines(
+    repository: &Repository,
+    template: &Template,
+    file: &Entry,
+) -> Result<Vec<RangeInclusive<u32>>, ReadError> {
+    let content = repository.read(file.id, TEXT_BYTES)?;
+    template.owned_lines(file, &content)
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, Stop> {

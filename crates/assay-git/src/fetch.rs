@@ -304,7 +304,7 @@ impl NewRepository {
         let new = Self {
             path: Some(path.to_owned()),
         };
-        Repository::create(path).map_err(|error| io(io::Error::other(error)))?;
+        Repository::create(path).map_err(io)?;
         Ok(new)
     }
 

@@ -18,9 +18,9 @@ const LAST_SECOND: i64 = 253_402_300_799;
 pub struct HistoryLimits {
     /// Most commits.
     pub commits: usize,
-    /// Most entries of directories that are looked at while commits are compared with their parents.
+    /// Most entries of directories that are looked at while commits are compared with their parents, in one call.
     pub compared_entries: usize,
-    /// Most bytes of files whose lines are counted, all commits together. A file counts as at least 4 KiB.
+    /// Most bytes of files whose lines are counted, in one call. A file counts as at least 4 KiB.
     pub compared_bytes: u64,
     /// Largest file whose lines are counted, in bytes. Of larger and of binary files no lines are counted.
     pub compared_file_bytes: u64,
@@ -62,8 +62,6 @@ pub struct Commit {
     pub subject: String,
     /// Bytes of the message after its first line.
     pub body_bytes: usize,
-    /// What changed against the parent. Nothing for merges, where the history is cut off, and beyond the limits.
-    pub change: Option<ChangeSize>,
     /// It has more than one parent.
     pub is_merge: bool,
     /// It has no parent, and that is not for a history that was cut off.
@@ -111,10 +109,6 @@ impl Repository {
     pub fn history(&self, commit: ObjectId, limits: HistoryLimits) -> Result<History, ReadError> {
         let odb = self.inner.odb()?;
         let walked = self.walk(&odb, commit, limits)?;
-        let mut budget = Budget {
-            entries: limits.compared_entries,
-            bytes: limits.compared_bytes,
-        };
         let mut history = History {
             commits: Vec::with_capacity(walked.ids.len()),
             truncated: walked.truncated,
@@ -122,10 +116,6 @@ impl Repository {
         for id in walked.ids {
             let commit = self.commit(&odb, id)?;
             let lineage = Lineage::of(&commit);
-            let change = match lineage {
-                Lineage::Merge | Lineage::CutOff => None,
-                Lineage::Root | Lineage::Child => self.change_size(&odb, &commit, limits, &mut budget)?,
-            };
             let message = Message::of(commit.message_bytes());
             history.commits.push(Commit {
                 id: ObjectId(id),
@@ -133,7 +123,6 @@ impl Repository {
                 authored_at: commit.author().when().seconds().clamp(0, LAST_SECOND),
                 subject: display::one_line(message.subject, 200),
                 body_bytes: message.body.len(),
-                change,
                 is_merge: lineage == Lineage::Merge,
                 is_root: lineage == Lineage::Root,
             });
@@ -221,17 +210,28 @@ impl Repository {
         Ok(walked)
     }
 
-    fn change_size(
+    /// How much a commit changed against its parent. Nothing for merges, where the history is cut off, and beyond the limits.
+    ///
+    /// # Errors
+    /// When an object is broken.
+    pub fn change_size(
         &self,
-        odb: &Odb<'_>,
-        commit: &git2::Commit<'_>,
+        commit: ObjectId,
         limits: HistoryLimits,
-        budget: &mut Budget,
     ) -> Result<Option<ChangeSize>, ReadError> {
+        let odb = self.inner.odb()?;
+        let commit = self.commit(&odb, commit.0)?;
+        if let Lineage::Merge | Lineage::CutOff = Lineage::of(&commit) {
+            return Ok(None);
+        }
+        let mut budget = Budget {
+            entries: limits.compared_entries,
+            bytes: limits.compared_bytes,
+        };
         let mut size = ChangeSize::default();
-        let completed = self.changes_of(odb, commit, budget, &mut |change, budget| {
+        let completed = self.changes_of(&odb, &commit, &mut budget, &mut |change, budget| {
             let Some((insertions, deletions)) =
-                changes::count_lines(odb, change, limits.compared_file_bytes, budget)?
+                changes::count_lines(&odb, change, limits.compared_file_bytes, budget)?
             else {
                 return Ok(false);
             };

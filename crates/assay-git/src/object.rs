@@ -1,11 +1,13 @@
 //! A bare repository of ours, and its objects: each is asked for its size before it is read.
 
-use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Once;
+use std::{fmt, fs, io};
 
 use git2::{ErrorClass, ObjectType, Oid};
+
+use crate::host::BRANCH;
 
 /// Largest commit or tag object, in bytes. What is larger is no commit for us.
 pub(crate) const MAX_COMMIT_BYTES: usize = 1 << 20;
@@ -134,17 +136,17 @@ impl Repository {
         Ok(Self { inner })
     }
 
-    /// Makes an empty bare repository, without the host's templates.
-    pub(crate) fn create(path: &Path) -> Result<Self, ReadError> {
-        let mut options = git2::RepositoryInitOptions::new();
-        options
-            .bare(true)
-            .no_reinit(true)
-            .mkdir(false)
-            .external_template(false);
-        Ok(Self {
-            inner: git2::Repository::init_opts(path, &options)?,
-        })
+    /// Makes an empty folder a bare repository: what `gitrepository-layout(5)` asks for, and no more. Every run makes one, and
+    /// libgit2 would write four times as many files.
+    pub(crate) fn create(path: &Path) -> io::Result<()> {
+        for folder in ["objects/pack", "refs/heads"] {
+            fs::create_dir_all(path.join(folder))?;
+        }
+        fs::write(
+            path.join("config"),
+            "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
+        )?;
+        fs::write(path.join("HEAD"), format!("ref: {BRANCH}\n"))
     }
 
     /// A file's content.

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ fn command(invocation: &Invocation<'_>) -> Command {
 /// `git` in a bare repository of ours, with pipes, a process group and settings of its own, and nothing else of the host.
 /// `protocol` is the only transport it may use.
 pub(crate) fn closed_in(git_dir: &Path, protocol: &str, settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(git());
     command
         .env_clear()
         .env("PATH", SEARCH_PATH)
@@ -191,6 +191,16 @@ pub(crate) fn closed_in(git_dir: &Path, protocol: &str, settings: &[(&str, &str)
         .process_group(0)
         .kill_on_drop(true);
     command
+}
+
+/// Where `git` is. A name that has to be looked for in the child's own PATH would make the standard library fork, which
+/// copies what this process has mapped, instead of spawning.
+fn git() -> PathBuf {
+    let folders = SEARCH_PATH.split(':');
+    let found = folders
+        .map(|folder| Path::new(folder).join("git"))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| "git".into())
 }
 
 /// Gives stdin, takes stdout and stderr, waits.

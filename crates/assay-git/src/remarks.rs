@@ -14,7 +14,7 @@ use assay_core::evidence::{Finding, Level};
 use assay_core::exercise::CategoryId;
 
 use crate::template::TemplateDiff;
-use crate::{Commit, History, ObjectId, Reason, Tree, display};
+use crate::{ChangeSize, Commit, History, ObjectId, Reason, Tree, display};
 
 /// The name of the tool in findings.
 pub const TOOL: &str = "history";
@@ -37,6 +37,17 @@ pub struct Submission<'a> {
     pub diff: &'a TemplateDiff,
     /// The commit of the template ([`Repository::seed`](crate::Repository::seed)).
     pub seed: Option<ObjectId>,
+    /// How much [`only_commit`] changed.
+    pub only_change: Option<ChangeSize>,
+}
+
+/// The commit that all of the candidate's work is in, where there is one.
+pub fn only_commit(history: &History, seed: Option<ObjectId>) -> Option<&Commit> {
+    let mut commits = judged(history, seed);
+    match (commits.next(), commits.next(), history.truncated) {
+        (only, None, false) => only,
+        _ => None,
+    }
 }
 
 /// All findings, for the check with this id.
@@ -59,7 +70,8 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn messages(&mut self, submission: Submission<'_>) {
-        let telling_nothing = judged(submission).filter_map(|commit| Some((commit, says_nothing(commit)?)));
+        let judged = judged(submission.history, submission.seed);
+        let telling_nothing = judged.filter_map(|commit| Some((commit, says_nothing(commit)?)));
         for (commit, why) in telling_nothing.take(MAX_NAMED) {
             let message = format!(
                 "The message of commit {} (`{}`) says nothing: {why}.",
@@ -77,14 +89,10 @@ impl Findings<'_> {
     }
 
     fn single_commit(&mut self, submission: Submission<'_>) {
-        let mut commits = judged(submission);
-        let (Some(only), None, false) = (commits.next(), commits.next(), submission.history.truncated) else {
-            return;
-        };
-        if let Some(lines) = only
-            .change
-            .map(|change| change.insertions)
-            .filter(|&lines| lines > HUGE_COMMIT_LINES)
+        let only = only_commit(submission.history, submission.seed);
+        let lines = submission.only_change.map_or(0, |change| change.insertions);
+        if let Some(only) = only
+            && lines > HUGE_COMMIT_LINES
         {
             let message = format!(
                 "All work is in one commit ({}) of {lines} new lines.",
@@ -175,12 +183,9 @@ impl Findings<'_> {
 }
 
 /// The candidate's own commits, newest first.
-fn judged(submission: Submission<'_>) -> impl Iterator<Item = &Commit> {
-    submission
-        .history
-        .commits
-        .iter()
-        .filter(move |commit| !commit.is_merge && Some(commit.id) != submission.seed)
+fn judged(history: &History, seed: Option<ObjectId>) -> impl Iterator<Item = &Commit> {
+    let commits = history.commits.iter();
+    commits.filter(move |commit| !commit.is_merge && Some(commit.id) != seed)
 }
 
 #[cfg(test)]
@@ -188,7 +193,7 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-    use crate::{ChangeSize, Entry, LeftOut};
+    use crate::{Entry, LeftOut};
 
     fn commit(subject: &str) -> Commit {
         Commit {
@@ -197,11 +202,6 @@ mod tests {
             authored_at: 0,
             subject: subject.to_owned(),
             body_bytes: 0,
-            change: Some(ChangeSize {
-                n_files: 1,
-                insertions: 10,
-                deletions: 0,
-            }),
             is_merge: false,
             is_root: false,
         }
@@ -241,13 +241,9 @@ mod tests {
             commits: vec![
                 Commit {
                     is_merge: true,
-                    change: None,
                     ..commit("Merge branch 'x'")
                 },
-                Commit {
-                    change: Some(huge),
-                    ..commit("done")
-                },
+                commit("done"),
                 seed.clone(),
             ],
             truncated: false,
@@ -274,6 +270,7 @@ mod tests {
             tree: &tree,
             diff: &diff,
             seed: Some(seed.id),
+            only_change: Some(huge),
         };
         assert_snapshot!(shown(submission), @r#"
         message Warning None The message of commit 348ebd9491 (`done`) says nothing: it is a single word.
@@ -308,7 +305,8 @@ mod tests {
                 history: &history,
                 tree: &tree,
                 diff: &diff,
-                seed: Some(seed.id)
+                seed: Some(seed.id),
+                only_change: None,
             }),
             ""
         );

@@ -10,6 +10,7 @@ use assay_core::yaml::{self, Mistake};
 use git2::Oid;
 
 use crate::folder::{File, Folder, FolderError};
+use crate::host::BRANCH;
 use crate::object::ReadError;
 use crate::{ObjectId, Repository};
 
@@ -22,9 +23,6 @@ pub const TEMPLATE: &str = "template";
 
 /// The file that describes a solution.
 const DESCRIPTION: &str = "expected.yaml";
-
-/// The branch that is made.
-const BRANCH: &str = "refs/heads/main";
 
 /// Author of the template's commit.
 const ASSAY: (&str, &str) = ("Assay", "assay@example.com");
@@ -122,11 +120,13 @@ pub fn materialise(
     let template = Folder::read(&exercise.join("templates").join(track))?;
     let solutions = Solution::with_bases(&exercise.join("solutions").join(track), solution)?;
 
-    std::fs::create_dir(into).map_err(|source| FolderError::Io {
-        path: into.to_owned(),
-        source,
-    })?;
-    let repository = Repository::create(into)?;
+    std::fs::create_dir(into)
+        .and_then(|()| Repository::create(into))
+        .map_err(|source| FolderError::Io {
+            path: into.to_owned(),
+            source,
+        })?;
+    let repository = Repository::open(into)?;
     let mut writer = Writer::start(&repository.inner, template)?;
     for solution in &solutions {
         writer.add(solution)?;
@@ -134,7 +134,6 @@ pub fn materialise(
     repository
         .inner
         .reference(BRANCH, writer.commit, true, "materialise")?;
-    repository.inner.set_head(BRANCH)?;
     Ok(ObjectId(writer.commit))
 }
 

@@ -109,13 +109,18 @@ enum Daemon {
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    let exit = match tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = match cli.command {
+        // One assessment mostly waits for its containers: threads that wake each other would cost more than they do.
+        Command::Once(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Daemon(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime
         .worker_threads(2)
         // As much as the main thread has: a run is one deep future, wherever it is polled.
         .thread_stack_size(8 << 20)
         .enable_all()
-        .build()
-    {
+        .build();
+    let exit = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => Err(error.into()),
     };

@@ -125,7 +125,7 @@ pub(super) async fn build(mut context: Context<'_>) -> Result<(Context<'_>, Buil
         context::volume(&volumes, "reference-src")?,
         context::volume(&volumes, "reference-work")?,
     );
-    let entries = tokio::task::block_in_place(|| context.source.entries())?;
+    let entries = context.source.entries()?;
     let written = volumes.write_tree("reference-src", stream::iter(entries)).await;
     written.map_err(|error| Role::Trusted("loader").ask(&error))?;
     context.trees = Some(Trees {

@@ -70,7 +70,7 @@ pub fn create(
     if new.exists() {
         std::fs::remove_dir_all(&new).map_err(io)?;
     }
-    std::fs::create_dir_all(&new).map_err(io)?;
+    Repository::create(&new).map_err(io)?;
     let made = seed(&new, files, message, at_s).and_then(|commit| {
         std::fs::rename(&new, path).map_err(io)?;
         Ok(commit)
@@ -88,8 +88,7 @@ fn seed(
     message: &str,
     at_s: i64,
 ) -> Result<ObjectId, CreateError> {
-    let repository = Repository::create(path)?.inner;
-    repository.set_head(BRANCH)?;
+    let repository = Repository::open(path)?.inner;
     let empty = repository.find_tree(repository.treebuilder(None)?.write()?)?;
     let mut tree = git2::build::TreeUpdateBuilder::new();
     for (path, content) in files {

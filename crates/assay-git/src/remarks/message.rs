@@ -87,7 +87,6 @@ mod tests {
             authored_at: 0,
             subject: subject.to_owned(),
             body_bytes: 0,
-            change: None,
             is_merge: false,
             is_root: false,
         }

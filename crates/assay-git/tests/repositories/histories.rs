@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use assay_git::template::Template;
-use assay_git::{FetchLimits, History, HistoryLimits, IntroducedBlobs, Tree, TreeLimits};
+use assay_git::{FetchLimits, History, HistoryLimits, IntroducedBlobs, Repository, Tree, TreeLimits};
 use insta::assert_snapshot;
 
 use crate::fixture::{DIRECTORY, FILE, Fixture, SYMLINK, id};
 
-fn lines(history: &History) -> String {
+fn lines(repository: &Repository, history: &History) -> String {
     let commits = history.commits.iter().map(|commit| {
         let marks = [(commit.is_merge, " merge"), (commit.is_root, " root")];
         let marks: String = marks
@@ -16,8 +16,9 @@ fn lines(history: &History) -> String {
             .filter(|(is, _)| *is)
             .map(|(_, mark)| *mark)
             .collect();
-        let change = commit
-            .change
+        let change = repository
+            .change_size(commit.id, HistoryLimits::STANDARD)
+            .unwrap()
             .map(|change| (change.n_files, change.insertions, change.deletions));
         format!("{} +{} {change:?}{marks}\n", commit.subject, commit.body_bytes)
     });
@@ -63,7 +64,7 @@ fn a_history_with_a_merge_and_a_deleted_secret() {
     let merge = fixture.commit(fixture.tree(&[(FILE, b"a.py", b)]), &[leak, side], "Merge");
     let repository = fixture.read();
     let history = repository.history(id(merge), HistoryLimits::STANDARD).unwrap();
-    assert_snapshot!(lines(&history), @r"
+    assert_snapshot!(lines(&repository, &history), @r"
     Merge +0 None merge
     Add config +0 Some((1, 1, 0))
     Grow\u{1b}[31m \u{202e}a +0 Some((1, 1, 0))
@@ -119,38 +120,22 @@ fn limits_truncate() {
         commits: 3,
         ..HistoryLimits::STANDARD
     };
-    assert_snapshot!(lines(&repository.history(head, few_commits).unwrap()), @r"
+    assert_snapshot!(lines(&repository, &repository.history(head, few_commits).unwrap()), @r"
     Write version 9 +0 Some((1, 1, 1))
     Write version 8 +0 Some((1, 1, 1))
     Write version 7 +0 Some((1, 1, 1))
     truncated
     ");
-    let few_entries = HistoryLimits {
-        compared_entries: 4,
-        ..HistoryLimits::STANDARD
-    };
-    let history = repository.history(head, few_entries).unwrap();
-    assert_eq!(
-        history
-            .commits
-            .iter()
-            .filter(|commit| commit.change.is_some())
-            .count(),
-        2
-    );
-    let few_bytes = HistoryLimits {
-        compared_bytes: 10_000,
-        ..HistoryLimits::STANDARD
-    };
-    let history = repository.history(head, few_bytes).unwrap();
-    assert_eq!(
-        history
-            .commits
-            .iter()
-            .filter(|commit| commit.change.is_some())
-            .count(),
-        2
-    );
+    for (compared_entries, compared_bytes, is_within) in [(2, 4096, true), (1, 4096, false), (2, 4095, false)]
+    {
+        let limits = HistoryLimits {
+            compared_entries,
+            compared_bytes,
+            ..HistoryLimits::STANDARD
+        };
+        let size = repository.change_size(head, limits).unwrap();
+        assert_eq!(size.is_some(), is_within, "{limits:?}");
+    }
     let few_blobs = HistoryLimits {
         introduced_blobs: 2,
         ..HistoryLimits::STANDARD
@@ -179,9 +164,10 @@ fn a_tree_bomb_in_the_history_is_not_unfolded() {
     let bomb = fixture.commit(tree, &[], "Bomb");
     let last = id(fixture.commit(fixture.tree(&[]), &[bomb], "Defuse"));
     let started = Instant::now();
-    let history = fixture.read().history(last, HistoryLimits::STANDARD).unwrap();
-    let introduced = fixture
-        .read()
+    let repository = fixture.read();
+    let history = repository.history(last, HistoryLimits::STANDARD).unwrap();
+    let shown = lines(&repository, &history);
+    let introduced = repository
         .introduced_blobs(last, &Tree::default(), HistoryLimits::STANDARD)
         .unwrap();
     assert!(
@@ -189,7 +175,7 @@ fn a_tree_bomb_in_the_history_is_not_unfolded() {
         "took {:?}",
         started.elapsed()
     );
-    assert_snapshot!(lines(&history), @r"
+    assert_snapshot!(shown, @r"
     Defuse +0 None
     Bomb +0 None root
     ");
@@ -229,7 +215,7 @@ async fn a_history_deeper_than_the_limit_is_cut_off() {
     let history = repository
         .history(fetched.commit, HistoryLimits::STANDARD)
         .unwrap();
-    assert_snapshot!(lines(&history), @r"
+    assert_snapshot!(lines(&repository, &history), @r"
     Write version 9 +0 Some((1, 1, 1))
     Write version 8 +0 Some((1, 1, 1))
     Write version 7 +0 None
