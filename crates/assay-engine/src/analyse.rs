@@ -274,10 +274,6 @@ async fn run(
     let read = findings::read(analysis.format, &bytes, &source, &Limits::default())
         .map_err(|error| broken(error.to_string()))?;
     found.notes = read.problems;
-    found.findings = read
-        .value
-        .into_iter()
-        .filter_map(|finding| context.source.own_finding(finding))
-        .collect();
+    found.findings = context.source.own_findings(read.value);
     Ok((found, bytes))
 }

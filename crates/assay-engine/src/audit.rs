@@ -69,11 +69,7 @@ pub(crate) async fn audit(context: &Context<'_>, check: &str) -> Result<Audited,
         database.n_records
     ));
     Ok(Audited {
-        findings: read
-            .value
-            .into_iter()
-            .filter_map(|finding| context.source.own_finding(finding))
-            .collect(),
+        findings: context.source.own_findings(read.value),
         notes,
         database: format!("{} records, sha256:{}", database.n_records, database.digest),
     })

@@ -1,6 +1,5 @@
 //! The submission's source: fetched into a bare repository of ours, read from Git objects, never checked out.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -19,6 +18,8 @@ use assay_git::{
 use assay_sandbox::{Content, TreeEntry};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::text;
 
 /// Most bytes of old versions of files that are scanned for secrets.
 const HISTORY_BYTES: u64 = 64 << 20;
@@ -77,7 +78,7 @@ impl Source {
             .files
             .iter()
             .filter(|file| file.size <= TEXT_BYTES && source_files.is_match(&file.path))
-            .map(|file| Ok((file.path.clone(), own_lines(&opened, &template, file)?)))
+            .map(|file| Ok((file.path.clone(), Text::read(&opened, &template, file)?.own)))
             .collect::<Result<_, _>>()
             .map_err(|error| read_stop(&error))?;
         Ok(Self {
@@ -133,14 +134,9 @@ impl Source {
             .sum()
     }
 
-    /// Lines of any file that the candidate wrote; none where nobody can tell: it is not there, too large, or cannot be read.
-    fn own_lines(&self, path: &str) -> Option<Cow<'_, [RangeInclusive<u32>]>> {
-        if let Some(lines) = self.own_source.get(path) {
-            return Some(Cow::Borrowed(lines));
-        }
-        let file = self.file(path).filter(|file| file.size <= TEXT_BYTES)?;
-        let repository = Repository::open(&self.repository).ok()?;
-        own_lines(&repository, &self.template, file).ok().map(Cow::Owned)
+    /// A file as text; none when it is not there, too large, or cannot be read.
+    fn text(&self, repository: &Repository, path: &str) -> Option<Text> {
+        Text::read(repository, &self.template, self.file(path)?).ok()
     }
 
     fn file(&self, path: &str) -> Option<&Entry> {
@@ -214,24 +210,29 @@ impl Source {
         Ok(entries)
     }
 
-    /// The finding with its excerpt, unless it is about lines that came with the template.
-    pub(crate) fn own_finding(&self, mut finding: Finding) -> Option<Finding> {
-        let Some(path) = &finding.file else {
-            return Some(finding);
-        };
-        if let Some(own) = self.own_lines(path) {
-            let is_own = match finding.line {
-                Some(line) => own.iter().any(|range| range.contains(&line)),
-                None => !own.is_empty(),
-            };
-            if !is_own {
-                return None;
+    /// The findings with their excerpts, but for those about lines that came with the template. Each file is read once, however
+    /// many there are about it.
+    pub(crate) fn own_findings(&self, findings: Vec<Finding>) -> Vec<Finding> {
+        blocking(|| {
+            let repository = Repository::open(&self.repository).ok();
+            let mut by_file: BTreeMap<Option<String>, Vec<(usize, Finding)>> = BTreeMap::new();
+            for (i, finding) in findings.into_iter().enumerate() {
+                by_file
+                    .entry(finding.file.clone())
+                    .or_default()
+                    .push((i, finding));
             }
-        }
-        if let (Some(line), Some(content)) = (finding.line, self.content(path)) {
-            finding.excerpt = crate::text::around(&String::from_utf8_lossy(&content), line);
-        }
-        Some(finding)
+            let mut own = Vec::new();
+            for (path, findings) in by_file {
+                let text = path.and_then(|path| self.text(repository.as_ref()?, &path));
+                match text {
+                    Some(text) => own.extend(text.own_findings(findings)),
+                    None => own.extend(findings),
+                }
+            }
+            own.sort_by_key(|(i, _)| *i);
+            own.into_iter().map(|(_, finding)| finding).collect()
+        })
     }
 
     /// Coverage of the candidate's own source lines only.
@@ -253,18 +254,18 @@ impl Source {
     /// # Errors
     /// When the repository cannot be read.
     pub(crate) fn remarks(&self, evidence: &mut CheckEvidence) -> Result<(), Stop> {
-        let only_change = match remarks::only_commit(&self.history, self.seed) {
-            Some(only) => Repository::open(&self.repository)
-                .and_then(|repository| repository.change_size(only.id, HistoryLimits::STANDARD))
-                .map_err(|error| read_stop(&error))?,
-            None => None,
-        };
+        let repository = Repository::open(&self.repository).map_err(|error| read_stop(&error))?;
+        let only = remarks::only_commit(&self.history, self.seed).map(|commit| {
+            let change = blocking(|| repository.change_size(commit.id, HistoryLimits::STANDARD));
+            change.map(|change| Some((commit.id, change?)))
+        });
+        let only = only.transpose().map_err(|error| read_stop(&error))?;
         let submission = remarks::Submission {
             history: &self.history,
             tree: &self.tree,
             diff: &self.diff,
             seed: self.seed,
-            only_change,
+            only: only.flatten(),
         };
         evidence
             .findings
@@ -274,9 +275,9 @@ impl Source {
             .files
             .iter()
             .find(|file| file.path.eq_ignore_ascii_case("readme.md"));
-        let written = readme.filter(|file| self.own_lines(&file.path).is_none_or(|own| !own.is_empty()));
-        let found = written.and_then(|file| self.content(&file.path)).map(|bytes| {
-            let found = readme::instructions(&String::from_utf8_lossy(&bytes));
+        let readme = readme.and_then(|file| self.text(&repository, &file.path));
+        let found = readme.filter(|text| !text.own.is_empty()).map(|text| {
+            let found = readme::instructions(&text.content);
             1 + u32::from(found.how_to_run) + u32::from(found.how_to_test)
         });
         evidence
@@ -323,18 +324,38 @@ impl Source {
 /// Reads while other tasks go on, where the runtime has a thread for them: a daemon's has.
 fn blocking<T>(read: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
-        RuntimeFlavor::CurrentThread => read(),
-        _ => tokio::task::block_in_place(read),
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(read),
+        _ => read(),
     }
 }
 
-fn own_lines(
-    repository: &Repository,
-    template: &Template,
-    file: &Entry,
-) -> Result<Vec<RangeInclusive<u32>>, ReadError> {
-    let content = repository.read(file.id, TEXT_BYTES)?;
-    template.owned_lines(file, &content)
+/// A file, and the lines of it that the candidate wrote.
+struct Text {
+    content: String,
+    own: Vec<RangeInclusive<u32>>,
+}
+
+impl Text {
+    fn read(repository: &Repository, template: &Template, file: &Entry) -> Result<Self, ReadError> {
+        let bytes = repository.read(file.id, TEXT_BYTES)?;
+        Ok(Self {
+            own: template.owned_lines(file, &bytes)?,
+            content: String::from_utf8_lossy(&bytes).into_owned(),
+        })
+    }
+
+    fn own_findings<I>(&self, findings: Vec<(I, Finding)>) -> Vec<(I, Finding)> {
+        let lines: Vec<&str> = self.content.lines().collect();
+        let own = findings.into_iter().filter_map(|(i, mut finding)| {
+            let is_own = match finding.line {
+                Some(line) => self.own.iter().any(|range| range.contains(&line)),
+                None => !self.own.is_empty(),
+            };
+            finding.excerpt = finding.line.and_then(|line| text::around(&lines, line));
+            is_own.then_some((i, finding))
+        });
+        own.collect()
+    }
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, Stop> {
@@ -380,5 +401,82 @@ fn read_stop(error: &ReadError) -> Stop {
         Blame::Caller | Blame::Platform => Stop::EngineFailed {
             detail: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use assay_core::evidence::Level;
+    use assay_core::exercise::CategoryId;
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn finding(file: Option<&str>, line: Option<u32>) -> Finding {
+        Finding {
+            check: "style".into(),
+            tool: "tool".into(),
+            rule: "rule".into(),
+            level: Level::Warning,
+            category: CategoryId::Style,
+            file: file.map(str::to_owned),
+            line,
+            message: String::new(),
+            help: None,
+            excerpt: None,
+            exchange: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn findings_about_the_template_are_nobodys() {
+        let files = |files: &[(&str, &str)]| -> BTreeMap<String, Vec<u8>> {
+            let files = files.iter();
+            files
+                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+                .collect()
+        };
+        let template = files(&[("app.py", "given\n"), ("given.md", "given\n")]);
+        let submitted = files(&[
+            ("app.py", "given\nmine\n"),
+            ("moved.md", "given\n"),
+            ("own.txt", "mine\n"),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        let repository = folder.path().join("repository.git");
+        let commit = assay_git::host::create(&repository, &submitted, "All of it", 0).unwrap();
+        let fetched = Fetched {
+            commit,
+            reference: String::new(),
+            received_at: SystemTime::UNIX_EPOCH,
+        };
+        let source = Source::read(&repository, &fetched, &template, &["*.py".to_owned()]).unwrap();
+        assert_eq!(source.own_source_lines(), 1);
+        let found = [
+            (Some("own.txt"), Some(1)),
+            (Some("app.py"), Some(2)),
+            (Some("app.py"), Some(1)),
+            (None, None),
+            (Some("moved.md"), Some(1)),
+            (Some("moved.md"), None),
+            (Some("own.txt"), None),
+            (Some("app.py"), None),
+            (Some("not-there"), Some(7)),
+        ];
+        let found = found.map(|(file, line)| finding(file, line)).into();
+        let kept = source.own_findings(found).into_iter().map(|finding| {
+            let excerpt = finding.excerpt.map(|excerpt| excerpt.lines);
+            format!("{:?} {:?} {excerpt:?}\n", finding.file, finding.line)
+        });
+        assert_snapshot!(kept.collect::<String>(), @r#"
+        Some("own.txt") Some(1) Some(["mine"])
+        Some("app.py") Some(2) Some(["given", "mine"])
+        None None None
+        Some("own.txt") None None
+        Some("app.py") None None
+        Some("not-there") Some(7) None
+        "#);
     }
 }

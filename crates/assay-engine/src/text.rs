@@ -25,13 +25,13 @@ pub(crate) fn excerpt(source: &str, text: &str) -> Option<LogExcerpt> {
     })
 }
 
-/// The lines around one line of a file.
-pub(crate) fn around(content: &str, line: u32) -> Option<Excerpt> {
+/// The lines around one of a file's.
+pub(crate) fn around(file: &[&str], line: u32) -> Option<Excerpt> {
     let first = line.saturating_sub(AROUND).max(1);
     let count = usize::try_from(line.saturating_sub(first) + 1 + AROUND).ok()?;
-    let lines: Vec<String> = content
-        .lines()
-        .skip(usize::try_from(first - 1).ok()?)
+    let (_, rest) = file.split_at_checked(usize::try_from(first - 1).ok()?)?;
+    let lines: Vec<String> = rest
+        .iter()
         .take(count)
         .map(|line| visible(line).chars().take(MAX_LINE_CHARS).collect())
         .collect();
@@ -80,16 +80,16 @@ mod tests {
 
     #[test]
     fn excerpts_have_their_line_numbers() {
-        let text = "1\n2\n3\n4\n5\n6\n7\n8\n9";
+        let file = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
         assert_eq!(
-            around(text, 5).unwrap(),
+            around(&file, 5).unwrap(),
             Excerpt {
                 first_line: 2,
                 lines: ["2", "3", "4", "5", "6", "7", "8"].map(String::from).into()
             }
         );
-        assert_eq!(around(text, 1).unwrap().first_line, 1);
-        assert_eq!(around(text, 900), None);
-        assert_eq!(around(text, u32::MAX), None);
+        assert_eq!(around(&file, 1).unwrap().first_line, 1);
+        assert_eq!(around(&file, 900), None);
+        assert_eq!(around(&file, u32::MAX), None);
     }
 }

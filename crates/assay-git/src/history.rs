@@ -252,7 +252,7 @@ impl Repository {
         visit: changes::Visit<'_>,
     ) -> Result<bool, ReadError> {
         let before = match commit.parent_ids().next() {
-            // Its size has been checked by the walk, unless it is too large; then all is new.
+            // One that is too large counts as none; then all is new.
             Some(parent) => match self.commit(odb, parent) {
                 Ok(parent) => Some(parent.tree_id()),
                 Err(ReadError::TooLarge { .. }) => None,

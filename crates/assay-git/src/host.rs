@@ -30,6 +30,7 @@ pub use self::archive::ArchiveError;
 pub use self::create::{CreateError, create};
 pub use self::packets::{KEEPALIVE, remark};
 pub use self::references::Update;
+pub use crate::object::BRANCH;
 
 pub(crate) use self::commands::Head;
 pub(crate) use self::packets::Relay;
@@ -38,9 +39,6 @@ use self::child::{Client, Patience};
 use self::commands::{HeadError, Refusal};
 use crate::ReadError;
 use crate::process::ProcessLimits;
-
-/// The branch that is graded, and the only one that is taken.
-pub const BRANCH: &str = "refs/heads/main";
 
 /// Most fetches of one repository at a time: nobody can take all children for themselves.
 const FETCHES_AT_ONCE: usize = 2;

@@ -194,7 +194,7 @@ pub(crate) fn closed_in(git_dir: &Path, protocol: &str, settings: &[(&str, &str)
 }
 
 /// Where `git` is. A name that has to be looked for in the child's own PATH would make the standard library fork, which
-/// copies what this process has mapped, instead of spawning.
+/// copies this process's page tables, instead of spawning.
 fn git() -> PathBuf {
     let folders = SEARCH_PATH.split(':');
     let found = folders

@@ -37,8 +37,8 @@ pub struct Submission<'a> {
     pub diff: &'a TemplateDiff,
     /// The commit of the template ([`Repository::seed`](crate::Repository::seed)).
     pub seed: Option<ObjectId>,
-    /// How much [`only_commit`] changed.
-    pub only_change: Option<ChangeSize>,
+    /// The [`only_commit`], and how much it changed.
+    pub only: Option<(ObjectId, ChangeSize)>,
 }
 
 /// The commit that all of the candidate's work is in, where there is one.
@@ -89,14 +89,13 @@ impl Findings<'_> {
     }
 
     fn single_commit(&mut self, submission: Submission<'_>) {
-        let only = only_commit(submission.history, submission.seed);
-        let lines = submission.only_change.map_or(0, |change| change.insertions);
-        if let Some(only) = only
-            && lines > HUGE_COMMIT_LINES
-        {
+        let only = submission
+            .only
+            .map(|(commit, change)| (commit, change.insertions));
+        if let Some((commit, lines)) = only.filter(|&(_, lines)| lines > HUGE_COMMIT_LINES) {
             let message = format!(
                 "All work is in one commit ({}) of {lines} new lines.",
-                only.id.short()
+                commit.short()
             );
             self.add(
                 "single-commit",
@@ -270,7 +269,7 @@ mod tests {
             tree: &tree,
             diff: &diff,
             seed: Some(seed.id),
-            only_change: Some(huge),
+            only: Some((commit("done").id, huge)),
         };
         assert_snapshot!(shown(submission), @r#"
         message Warning None The message of commit 348ebd9491 (`done`) says nothing: it is a single word.
@@ -306,7 +305,7 @@ mod tests {
                 tree: &tree,
                 diff: &diff,
                 seed: Some(seed.id),
-                only_change: None,
+                only: None,
             }),
             ""
         );

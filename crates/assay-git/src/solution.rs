@@ -10,8 +10,7 @@ use assay_core::yaml::{self, Mistake};
 use git2::Oid;
 
 use crate::folder::{File, Folder, FolderError};
-use crate::host::BRANCH;
-use crate::object::ReadError;
+use crate::object::{BRANCH, ReadError};
 use crate::{ObjectId, Repository};
 
 mod variants;
@@ -93,6 +92,14 @@ pub enum SolutionError {
         /// Why.
         source: git2::Error,
     },
+    /// There is no place for the repository.
+    #[error("cannot create the repository {}", path.display())]
+    Create {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The repository cannot be written.
     #[error("cannot write the repository")]
     Write(#[from] ReadError),
@@ -122,7 +129,7 @@ pub fn materialise(
 
     std::fs::create_dir(into)
         .and_then(|()| Repository::create(into))
-        .map_err(|source| FolderError::Io {
+        .map_err(|source| SolutionError::Create {
             path: into.to_owned(),
             source,
         })?;

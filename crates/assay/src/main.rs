@@ -110,17 +110,16 @@ enum Daemon {
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let mut runtime = match cli.command {
-        // One assessment mostly waits for its containers: threads that wake each other would cost more than they do.
+        // One assessment mostly waits for its containers: a second thread would cost more in wake-ups than it gains.
         Command::Once(_) => tokio::runtime::Builder::new_current_thread(),
-        Command::Daemon(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Daemon(_) => {
+            let mut threads = tokio::runtime::Builder::new_multi_thread();
+            // As much stack as the main thread has: a run is one deep future, wherever it is polled.
+            threads.worker_threads(2).thread_stack_size(8 << 20);
+            threads
+        }
     };
-    let runtime = runtime
-        .worker_threads(2)
-        // As much as the main thread has: a run is one deep future, wherever it is polled.
-        .thread_stack_size(8 << 20)
-        .enable_all()
-        .build();
-    let exit = match runtime {
+    let exit = match runtime.enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => Err(error.into()),
     };

@@ -8,6 +8,7 @@ use assay_core::event::Event;
 use assay_core::report::CheckStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,17 +31,19 @@ pub(crate) fn complain(line: &str) {
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
-/// Shows events until the run has told its last one.
-pub(crate) async fn show(mut events: Receiver<Event>, style: Style) {
-    let mut lines = Lines::new(style == Style::Text && std::io::stderr().is_terminal());
-    while let Some(event) = events.recv().await {
-        match style {
-            Style::Quiet => (),
-            Style::Json => say(&serde_json::to_string(&event).unwrap_or_default()),
-            Style::Text => lines.show(&event),
+/// Shows events until the run has told its last one, from a thread of its own: a terminal that is held up holds nothing else up.
+pub(crate) fn show(mut events: Receiver<Event>, style: Style) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
+        let mut lines = Lines::new(style == Style::Text && std::io::stderr().is_terminal());
+        while let Some(event) = events.blocking_recv() {
+            match style {
+                Style::Quiet => (),
+                Style::Json => say(&serde_json::to_string(&event).unwrap_or_default()),
+                Style::Text => lines.show(&event),
+            }
         }
-    }
-    lines.clear();
+        lines.clear();
+    })
 }
 
 /// An event that is worth a line of its own.

@@ -70,11 +70,13 @@ pub fn create(
     if new.exists() {
         std::fs::remove_dir_all(&new).map_err(io)?;
     }
-    Repository::create(&new).map_err(io)?;
-    let made = seed(&new, files, message, at_s).and_then(|commit| {
-        std::fs::rename(&new, path).map_err(io)?;
-        Ok(commit)
-    });
+    let made = Repository::create(&new)
+        .map_err(io)
+        .and_then(|()| seed(&new, files, message, at_s))
+        .and_then(|commit| {
+            std::fs::rename(&new, path).map_err(io)?;
+            Ok(commit)
+        });
     if made.is_err() {
         // The error that is given back says more than one about this.
         let _ = std::fs::remove_dir_all(&new);

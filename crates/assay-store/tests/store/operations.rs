@@ -329,6 +329,6 @@ pub(crate) async fn no_sequence_of_operations_breaks_the_invariants(world: World
         })
     });
     outcome.unwrap();
-    // A test that ends no runs would prove little. Chance makes it some hundred, once in many 60.
+    // A test that ends no runs would prove little. Usually it is some hundred; by chance it has been 60.
     assert!(*n_ended.borrow() > 30, "{}", n_ended.borrow());
 }

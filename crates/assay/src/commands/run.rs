@@ -52,7 +52,7 @@ pub(crate) async fn run(
     let engine = assess::connect(engine).await?;
     let (events, receiver) = assay_engine::events::channel();
     let style = if arguments.json { Style::Json } else { Style::Text };
-    let showing = tokio::spawn(progress::show(receiver, style));
+    let showing = progress::show(receiver, style);
     let request = Request {
         folder: &folder,
         track: &track,

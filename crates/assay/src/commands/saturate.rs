@@ -100,7 +100,7 @@ async fn measure(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Point> {
     let (events, receiver) = assay_engine::events::channel();
-    let showing = tokio::spawn(progress::show(receiver, Style::Quiet));
+    let showing = progress::show(receiver, Style::Quiet);
     let evidence = assess::look(engine, request, &events, cancel).await;
     drop(events);
     drop(showing.await);

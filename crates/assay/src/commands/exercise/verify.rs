@@ -96,7 +96,7 @@ pub(crate) async fn run(
             out: &out,
         };
         let (events, receiver) = assay_engine::events::channel();
-        let showing = tokio::spawn(progress::show(receiver, Style::Quiet));
+        let showing = progress::show(receiver, Style::Quiet);
         let report = assess::assess(&engine, &request, &events, cancel).await;
         drop(events);
         drop(showing.await);
