@@ -22,8 +22,9 @@ const MIN_BLOCKS: usize = 4;
 const DRAWS: usize = 1_000;
 /// Draws below and above a 95 % interval.
 const TAIL: usize = DRAWS / 40;
-/// Length of a window.
-const WINDOW_MS: u64 = 4_000;
+/// Longest window, where their number is not at its most. The shorter it is, the nearer in time is what is compared, and the less
+/// a queue can grow before the other one has its turn.
+const WINDOW_MS: u64 = 3_000;
 /// Most windows.
 const MAX_WINDOWS: u64 = 32;
 /// Changes of a median that are no drift: the clock of the matter is not finer.
