@@ -53,8 +53,8 @@ class Bombs(service.Handler):
         self.raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
     def redirects(self, _):
-        """Send the client round in circles."""
-        self.raw(b"HTTP/1.1 302 Found\r\nLocation: /greeting?x\r\nContent-Length: 0\r\n\r\n")
+        """Send the client round in circles, on another connection: who is quicker to use this one or to close it is chance."""
+        self.raw(b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: /greeting?x\r\nContent-Length: 0\r\n\r\n")
 
     def to_the_database(self, _):
         """Send the client to somebody else."""
