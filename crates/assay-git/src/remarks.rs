@@ -269,7 +269,7 @@ mod tests {
             tree: &tree,
             diff: &diff,
             seed: Some(seed.id),
-            only: Some((commit("done").id, huge)),
+            only: only_commit(&history, Some(seed.id)).map(|only| (only.id, huge)),
         };
         assert_snapshot!(shown(submission), @r#"
         message Warning None The message of commit 348ebd9491 (`done`) says nothing: it is a single word.
@@ -305,7 +305,13 @@ mod tests {
                 tree: &tree,
                 diff: &diff,
                 seed: Some(seed.id),
-                only: None,
+                only: only_commit(&history, Some(seed.id)).map(|only| (
+                    only.id,
+                    ChangeSize {
+                        insertions: 2000,
+                        ..ChangeSize::default()
+                    }
+                )),
             }),
             ""
         );
